@@ -1,0 +1,114 @@
+"""Names of the keys in Redis, in one place (docs/wire.md lists them with their types).
+
+The hash tag of each key is the account or the contract, so that one script's keys share a cluster slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STREAM_KINDS = ("tick", "trade", "book")
+"""Market streams, besides `bar` (which has a period behind it) and `feed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketKeys:
+    """Keys on the market Redis. `prefix` sets a replay apart from the live data."""
+
+    contract: str
+    prefix: str = ""
+
+    def stream(self, kind: str) -> str:
+        """`tick`, `trade`, `book`, `feed`, or `bar:<period>`."""
+        name, _, period = kind.partition(":")
+        key = f"{self.prefix}{name}:{{{self.contract}}}"
+        return f"{key}:{period}" if period else key
+
+    @property
+    def through(self) -> str:
+        return f"{self.prefix}through:{{{self.contract}}}"
+
+    @property
+    def lease(self) -> str:
+        return f"{self.prefix}lease:{{{self.contract}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKeys:
+    """Keys of one account on the orders Redis."""
+
+    account: str
+
+    def _key(self, name: str) -> str:
+        return f"{name}:{{{self.account}}}"
+
+    @property
+    def orders(self) -> str:
+        return self._key("orders")
+
+    @property
+    def events(self) -> str:
+        return self._key("events")
+
+    @property
+    def fills(self) -> str:
+        return self._key("fills")
+
+    @property
+    def open(self) -> str:
+        return self._key("open")
+
+    @property
+    def work(self) -> str:
+        return self._key("work")
+
+    @property
+    def watch(self) -> str:
+        return self._key("watch")
+
+    @property
+    def xoid(self) -> str:
+        return self._key("xoid")
+
+    @property
+    def meta(self) -> str:
+        return self._key("meta")
+
+    @property
+    def seen(self) -> str:
+        return self._key("seen")
+
+    @property
+    def balance(self) -> str:
+        return self._key("balance")
+
+    @property
+    def position(self) -> str:
+        return self._key("position")
+
+    @property
+    def dead(self) -> str:
+        return self._key("dead")
+
+    @property
+    def lease(self) -> str:
+        return self._key("lease")
+
+    @property
+    def halt(self) -> str:
+        return self._key("halt")
+
+    @property
+    def risk(self) -> str:
+        return self._key("risk")
+
+    def order(self, client_oid: str) -> str:
+        return f"order:{{{self.account}}}:{client_oid}"
+
+    def alive(self, strategy: str) -> str:
+        return f"alive:{{{self.account}}}:{strategy}"
+
+
+def permit(venue: str, rule: str, scope_value: str) -> str:
+    """Key of one rate-limit window; all windows of a venue share a slot."""
+    return f"permit:{{{venue}}}:{rule}:{scope_value}"

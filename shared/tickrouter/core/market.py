@@ -1,0 +1,86 @@
+"""What a venue's market data says, before it is made into records: the input of book sync and tick merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tickrouter.model.record import Level
+from tickrouter.model.trade import Trade
+
+Change = tuple[float, float]
+"""Price and new size of one level; size 0 deletes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSeen:
+    """A public trade. `live` is False where it came in a list of past trades."""
+
+    trade: Trade
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TickerSeen:
+    """24-hour figures and what the ticker says of price, bid and ask; None where it is silent."""
+
+    contract: str
+    last: float | None
+    bid: Level | None
+    ask: Level | None
+    volume: float | None
+    amount: float | None
+    exchange_time: int | None
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """A whole book. `channel` is `obdiff` for the start of differences, `orderbook` for a periodic one."""
+
+    contract: str
+    channel: str
+    sequence: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    exchange_time: int | None = None
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BookDiff:
+    """Changed levels."""
+
+    contract: str
+    sequence: int
+    bids: tuple[Change, ...]
+    asks: tuple[Change, ...]
+    exchange_time: int | None = None
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The venue's answer to a subscription."""
+
+    channel: str
+    event: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A part of a frame that was not taken: counted and kept where a person can see it.
+
+    `kind` is `unreadable` for a frame that cannot be decoded, `quarantine` for a record whose price does not
+    survive the decimal round trip.
+    """
+
+    kind: Literal["unreadable", "quarantine"]
+    contract: str | None
+    text: str
+    data: bytes
+
+
+MarketFact = TradeSeen | TickerSeen | BookSnapshot | BookDiff | Joined | Refused

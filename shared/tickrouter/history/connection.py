@@ -1,0 +1,80 @@
+"""Connections to MongoDB, and the state that its collections must be in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pymongo import ASCENDING, MongoClient, WriteConcern
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
+
+from tickrouter.errors import StorageError
+
+Document = dict[str, Any]
+
+MARKET_COLLECTIONS = ("ticks", "trades", "books", "bars")
+DURABLE = WriteConcern(w="majority", j=True)
+_NOT_YET_INITIALIZED = 94
+_ALREADY_INITIALIZED = 23
+
+
+def connect(url: str, *, timeout: float = 5.0) -> MongoClient[Document]:
+    """A client whose calls fail with a clear error instead of waiting for ever."""
+    return MongoClient(
+        url,
+        serverSelectionTimeoutMS=int(timeout * 1000),
+        connectTimeoutMS=int(timeout * 1000),
+        appname="tickrouter",
+        tz_aware=True,
+    )
+
+
+def initiate(url: str, *, timeout: float = 30.0) -> None:
+    """Make a fresh mongod the only member of its replica set, and wait until it takes writes. Idempotent.
+
+    Raises:
+        StorageError: it did not become primary in time.
+    """
+    client = connect(url)
+    deadline = time.monotonic() + timeout
+    try:
+        host = url.removeprefix("mongodb://").partition("/")[0]
+        while True:
+            try:
+                client.admin.command("replSetInitiate", {"_id": "tickrouter", "members": [{"_id": 0, "host": host}]})
+            except OperationFailure as error:
+                if error.code != _ALREADY_INITIALIZED and time.monotonic() > deadline:
+                    raise
+            except PyMongoError:
+                if time.monotonic() > deadline:
+                    raise
+            try:
+                if client.admin.command("hello").get("isWritablePrimary"):
+                    return
+            except PyMongoError:
+                pass
+            if time.monotonic() > deadline:
+                raise StorageError(f"MongoDB at {host} did not become primary within {timeout:.0f} s")
+            time.sleep(0.05)
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: {error}") from error
+    finally:
+        client.close()
+
+
+def database(client: MongoClient[Document], name: str) -> Database[Document]:
+    """The database, its collections with durable writes."""
+    return client.get_database(name, write_concern=DURABLE)
+
+
+def ensure_indexes(db: Database[Document]) -> None:
+    """Create the indexes of design section 7 where they are missing."""
+    for name in MARKET_COLLECTIONS:
+        collection: Collection[Document] = db[name]
+        collection.create_index([("contract", ASCENDING), ("time", ASCENDING)])
+        collection.create_index([("contract", ASCENDING), ("ms", ASCENDING), ("n", ASCENDING)])
+    for name in ("events", "fills"):
+        db[name].create_index([("account", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)], unique=True)
+    db.orders.create_index([("account", ASCENDING), ("created", ASCENDING)])

@@ -1,0 +1,58 @@
+"""Structured logs: JSON lines into a file, readable lines on a terminal; secrets never reach either."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+from pydantic import SecretStr
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+_SECRET_WORDS = ("private", "secret", "signature", "password", "token")
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace what is a secret by its type or by its name."""
+    for key, value in event.items():
+        if isinstance(value, SecretStr) or any(word in key.lower() for word in _SECRET_WORDS):
+            event[key] = "***"
+    return event
+
+
+def configure(service: str, *, level: str = "info", file: Path | None = None) -> None:
+    """Set up logging for this process.
+
+    Args:
+        service: name written into each line.
+        level: debug, info, warning or error.
+        file: JSON lines go here; without it, readable lines go to stderr.
+    """
+    stream: TextIO = sys.stderr
+    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("a", buffering=1, encoding="utf-8")
+        renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            hide_secrets,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get(name: str) -> FilteringBoundLogger:
+    """A logger whose lines carry the part's name."""
+    logger: FilteringBoundLogger = structlog.get_logger(part=name)
+    return logger

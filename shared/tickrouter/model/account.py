@@ -1,0 +1,53 @@
+"""Accounts and what they hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tickrouter.errors import InvalidValue
+
+_ACCOUNT = re.compile(r"([a-z0-9_]+)/([a-z0-9_-]+)\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Account:
+    """`<venue>/<name>`: one queue, one journal, one event log."""
+
+    venue: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.venue}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Account:
+        """Read `btcturk/main`.
+
+        Raises:
+            InvalidValue: another form.
+        """
+        match = _ACCOUNT.match(text) if isinstance(text, str) else None
+        if match is None:
+            raise InvalidValue("account", f"{text!r} is not <venue>/<name> in lower case")
+        return cls(match[1], match[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account holds of one currency, as the venue last said.
+
+    Attributes:
+        currency: lower case.
+        total: all of it.
+        free: not locked.
+        locked: behind open orders and withdrawals.
+        time: when we read it, ns since 1970 UTC.
+    """
+
+    currency: str
+    total: Decimal
+    free: Decimal
+    locked: Decimal
+    time: int

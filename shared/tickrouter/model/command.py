@@ -1,0 +1,174 @@
+"""What a strategy asks of the router."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, Self, get_args
+
+from tickrouter.errors import InvalidContract, InvalidValue
+from tickrouter.model.account import Account
+from tickrouter.model.contract import Contract
+from tickrouter.model.money import plain, positive
+
+Action = Literal["place", "cancel", "cancel_all", "amend", "query"]
+OrderType = Literal["limit", "market", "stop_limit", "stop_market"]
+OrderSide = Literal["b", "s"]
+
+_OID = re.compile(r"[0-9a-f]{32}\Z")
+_ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
+_DECIMALS = ("price", "amount", "quote_amount", "stop_price", "leverage")
+_MILLISECONDS = ("ttl_ms", "cancel_after_ms")
+_MAX_MS = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One entry of the command queue.
+
+    Attributes:
+        id: unique; the guard against a client library that repeats an XADD.
+        action: `place`, `cancel`, `cancel_all`, `amend` or `query`.
+        account: whose order.
+        contract: required on place.
+        side: `b` or `s`, required on place.
+        type: required on place.
+        price: limit price, in quote.
+        amount: in base.
+        quote_amount: in quote, fee included; only where the venue's card allows it.
+        stop_price: trigger of the stop types, in quote.
+        client_oid: 32 hex digits, required on place.
+        exchange_oid: the venue's id, to cancel or query by it.
+        orig_client_oid: the order that an amend replaces.
+        ttl_ms: a place older than this is Denied; None is the configured default.
+        cancel_after_ms: cancel by itself, counted from the first New.
+        leverage: for perpetuals.
+        reduce_only: for perpetuals.
+        tags: carried into every event of the order.
+        options: venue-specific; refused with a reason where the venue has none.
+        unknown: fields that this version does not know, kept.
+    """
+
+    id: str
+    action: Action
+    account: Account
+    contract: Contract | None = None
+    side: OrderSide | None = None
+    type: OrderType | None = None
+    price: Decimal | None = None
+    amount: Decimal | None = None
+    quote_amount: Decimal | None = None
+    stop_price: Decimal | None = None
+    client_oid: str | None = None
+    exchange_oid: str | None = None
+    orig_client_oid: str | None = None
+    ttl_ms: int | None = None
+    cancel_after_ms: int | None = None
+    leverage: Decimal | None = None
+    reduce_only: bool = False
+    tags: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The map that goes onto the queue: what is set, money as text."""
+        wire: dict[str, Any] = {"id": self.id, "action": self.action, "account": str(self.account)}
+        if self.contract is not None:
+            wire["contract"] = str(self.contract)
+        for name in ("side", "type", "client_oid", "exchange_oid", "orig_client_oid", *_MILLISECONDS):
+            if (value := getattr(self, name)) is not None:
+                wire[name] = value
+        for name in _DECIMALS:
+            if (number := getattr(self, name)) is not None:
+                wire[name] = plain(number)
+        for name in ("reduce_only", "tags", "options"):
+            if value := getattr(self, name):
+                wire[name] = value
+        return wire | self.unknown
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Read and check a command's form; whether a venue can do it is checked later.
+
+        Raises:
+            InvalidValue: names the field and what is wrong with it.
+        """
+        rest = dict(wire)
+        given: dict[str, Any] = {
+            "id": _matching("id", rest.pop("id", None), _ID, "1 to 64 printable characters"),
+            "action": _one_of("action", rest.pop("action", None), get_args(Action)),
+            "account": Account.parse(rest.pop("account", None)),
+        }
+        if (name := rest.pop("contract", None)) is not None:
+            given["contract"] = Contract.parse(name)
+        if (side := rest.pop("side", None)) is not None:
+            given["side"] = _one_of("side", side, ("b", "s"))
+        if (kind := rest.pop("type", None)) is not None:
+            given["type"] = _one_of("type", kind, get_args(OrderType))
+        for key in _DECIMALS:
+            if (value := rest.pop(key, None)) is not None:
+                given[key] = positive(key, value)
+        for key in ("client_oid", "orig_client_oid"):
+            if (value := rest.pop(key, None)) is not None:
+                given[key] = _matching(key, value, _OID, "32 hex digits in lower case")
+        if (value := rest.pop("exchange_oid", None)) is not None:
+            given["exchange_oid"] = _matching("exchange_oid", value, _ID, "1 to 64 printable characters")
+        for key in _MILLISECONDS:
+            if (value := rest.pop(key, None)) is not None:
+                given[key] = _milliseconds(key, value)
+        if (value := rest.pop("reduce_only", None)) is not None:
+            if not isinstance(value, bool):
+                raise InvalidValue("reduce_only", "must be true or false")
+            given["reduce_only"] = value
+        for key in ("tags", "options"):
+            if (value := rest.pop(key, None)) is not None:
+                if not isinstance(value, dict):
+                    raise InvalidValue(key, "must be a map")
+                given[key] = value
+        command = cls(**given, unknown=rest)
+        command._check_complete()
+        return command
+
+    def _check_complete(self) -> None:
+        if self.contract is not None and self.contract.venue != self.account.venue:
+            raise InvalidContract("contract", f"{self.contract} is not at the account's venue {self.account.venue}")
+        if self.action == "place":
+            self._check_place()
+        elif self.action in ("cancel", "query") and self.client_oid is None and self.exchange_oid is None:
+            raise InvalidValue("client_oid", f"{self.action} needs client_oid or exchange_oid")
+        elif self.action == "amend" and (self.client_oid is None or self.orig_client_oid is None):
+            raise InvalidValue("client_oid", "amend needs orig_client_oid (the old order) and client_oid (the new)")
+
+    def _check_place(self) -> None:
+        for name in ("contract", "side", "type", "client_oid"):
+            if getattr(self, name) is None:
+                raise InvalidValue(name, "missing; place needs contract, side, type and client_oid")
+        if (self.amount is None) == (self.quote_amount is None):
+            raise InvalidValue("amount", "place needs either amount (base) or quote_amount (quote)")
+        if self.type in ("limit", "stop_limit") and self.price is None:
+            raise InvalidValue("price", f"missing; a {self.type} order needs it")
+        if self.type in ("stop_limit", "stop_market") and self.stop_price is None:
+            raise InvalidValue("stop_price", f"missing; a {self.type} order needs it")
+
+
+def _matching(name: str, value: Any, pattern: re.Pattern[str], form: str) -> str:
+    if value is None:
+        raise InvalidValue(name, "missing")
+    if not isinstance(value, str) or not pattern.match(value):
+        raise InvalidValue(name, f"must be {form}")
+    return value
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if value is None:
+        raise InvalidValue(name, f"missing; one of {', '.join(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidValue(name, f"{str(value)[:40]!r} is not one of {', '.join(allowed)}")
+    return value
+
+
+def _milliseconds(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_MS:
+        raise InvalidValue(name, f"must be a whole number of milliseconds from 1 to {_MAX_MS}")
+    return value

@@ -1,0 +1,153 @@
+"""What happened to an order, as the router publishes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+from tickrouter.model.account import Account
+from tickrouter.model.fill import Fill
+from tickrouter.model.money import decimal_of, plain
+
+EventType = Literal[
+    "order",
+    "fill",
+    "command_done",
+    "command_denied",
+    "cancel_rejected",
+    "amend_rejected",
+    "foreign",
+    "reconciled",
+    "settled",
+    "halt",
+    "risk",
+    "epoch",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: a kind that programs match on, the venue's code and words."""
+
+    kind: str
+    text: str = ""
+    code: str = ""
+
+    def to_wire(self) -> dict[str, str]:
+        """The `reason` map."""
+        return {"kind": self.kind, "code": self.code, "text": self.text}
+
+    @classmethod
+    def from_wire(cls, fields: dict[str, str]) -> Self:
+        """Inverse of `to_wire`."""
+        return cls(fields["kind"], fields.get("text", ""), fields.get("code", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of `events:{<account>}`.
+
+    Attributes:
+        account: whose.
+        type: see `EventType`; programs ignore types that they do not know.
+        time: when the router wrote it, ns since 1970 UTC.
+        epoch: raised when Redis forgot; (account, epoch, seq) is unique.
+        seq: from 1 in each epoch, without a hole; 0 before it is published.
+        alarm: kind of alarm, or None.
+        command: id of the command concerned.
+        client_oid: order concerned.
+        exchange_oid: the venue's id of it.
+        status: the order's status after this, as text.
+        filled: in base.
+        remaining: in base, or None where unknown.
+        average_price: in quote, or None.
+        fills_pending: the venue's status is ahead of its list of executions.
+        reason: why, for refusals.
+        fact: what the venue said, or `sent`, `timeout`.
+        fill: the execution, for type `fill`.
+        tags: the order's.
+        contract: canonical name, or None.
+        unknown: fields that this version does not know, kept.
+    """
+
+    account: Account
+    type: EventType
+    time: int
+    epoch: int = 0
+    seq: int = 0
+    alarm: str | None = None
+    command: str | None = None
+    client_oid: str | None = None
+    exchange_oid: str | None = None
+    status: str | None = None
+    filled: Decimal | None = None
+    remaining: Decimal | None = None
+    average_price: Decimal | None = None
+    fills_pending: bool = False
+    reason: Reason | None = None
+    fact: str | None = None
+    fill: Fill | None = None
+    tags: dict[str, Any] = field(default_factory=dict)
+    contract: str | None = None
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The stream entry's id, `<epoch>-<seq>`."""
+        return f"{self.epoch}-{self.seq}"
+
+    def to_wire(self) -> dict[str, Any]:
+        """The event's map without `epoch`, `seq` and `fill`, which the publishing script adds."""
+        wire: dict[str, Any] = {"time": self.time, "account": str(self.account), "type": self.type}
+        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract"):
+            if (value := getattr(self, name)) is not None:
+                wire[name] = value
+        for name in ("filled", "remaining", "average_price"):
+            if (number := getattr(self, name)) is not None:
+                wire[name] = plain(number)
+        if self.fills_pending:
+            wire["fills_pending"] = True
+        if self.reason is not None:
+            wire["reason"] = self.reason.to_wire()
+        if self.tags:
+            wire["tags"] = self.tags
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Read an event's map, whole.
+
+        Raises:
+            InvalidValue: a number is not one.
+            KeyError: a required field is missing.
+        """
+        rest = dict(wire)
+        given: dict[str, Any] = {
+            "account": Account.parse(rest.pop("account")),
+            "type": rest.pop("type"),
+            "time": rest.pop("time"),
+        }
+        for name in ("filled", "remaining", "average_price"):
+            if (value := rest.pop(name, None)) is not None:
+                given[name] = decimal_of(name, value)
+        if (reason := rest.pop("reason", None)) is not None:
+            given["reason"] = Reason.from_wire(reason)
+        if (fill := rest.pop("fill", None)) is not None:
+            given["fill"] = Fill.from_wire(fill)
+        for name in (
+            "epoch",
+            "seq",
+            "alarm",
+            "command",
+            "client_oid",
+            "exchange_oid",
+            "status",
+            "fills_pending",
+            "fact",
+            "tags",
+            "contract",
+        ):
+            if (value := rest.pop(name, None)) is not None:
+                given[name] = value
+        return cls(**given, unknown=rest)

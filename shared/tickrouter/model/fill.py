@@ -1,0 +1,66 @@
+"""One execution of one of our orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+from tickrouter.model.money import decimal_of, plain, positive
+
+Liquidity = Literal["maker", "taker", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution, as the venue reported it.
+
+    Attributes:
+        trade_id: the venue's id of the execution; with account, contract and exchange order id it is the key.
+        price: in quote.
+        amount: in base, above zero.
+        fee: what it cost, taxes included, above zero for a cost.
+        fee_currency: lower case.
+        liquidity: `maker`, `taker`, or `unknown` where the venue does not say.
+        time: the venue's time, ns since 1970 UTC.
+        seq: our number within the epoch, 0 before it is published.
+    """
+
+    trade_id: str
+    price: Decimal
+    amount: Decimal
+    fee: Decimal
+    fee_currency: str
+    liquidity: Liquidity
+    time: int
+    seq: int = 0
+
+    def to_wire(self) -> dict[str, Any]:
+        """The `fill` map of an event, without `seq`, which the publishing script adds."""
+        return {
+            "trade_id": self.trade_id,
+            "price": plain(self.price),
+            "amount": plain(self.amount),
+            "fee": plain(self.fee),
+            "fee_currency": self.fee_currency,
+            "liquidity": self.liquidity,
+            "time": self.time,
+        }
+
+    @classmethod
+    def from_wire(cls, fields: dict[str, Any]) -> Self:
+        """Inverse of `to_wire`.
+
+        Raises:
+            InvalidValue: a number is not one.
+        """
+        return cls(
+            trade_id=str(fields["trade_id"]),
+            price=positive("fill.price", fields["price"]),
+            amount=positive("fill.amount", fields["amount"]),
+            fee=decimal_of("fill.fee", fields["fee"]),
+            fee_currency=fields["fee_currency"],
+            liquidity=fields["liquidity"],
+            time=fields["time"],
+            seq=fields.get("seq", 0),
+        )

@@ -1,0 +1,148 @@
+"""An order as last known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from tickrouter.model.account import Account
+from tickrouter.model.command import OrderSide, OrderType
+from tickrouter.model.contract import Contract
+from tickrouter.model.event import Reason
+from tickrouter.model.fill import Fill
+
+
+class Status(StrEnum):
+    """Where an order stands: FIX's words, and three of ours."""
+
+    PENDING_NEW = "PendingNew"
+    NEW = "New"
+    PARTIALLY_FILLED = "PartiallyFilled"
+    FILLED = "Filled"
+    PENDING_CANCEL = "PendingCancel"
+    CANCELED = "Canceled"
+    REJECTED = "Rejected"
+    EXPIRED = "Expired"
+    PENDING_REPLACE = "PendingReplace"
+    REPLACED = "Replaced"
+    DENIED = "Denied"
+    """Refused by us before anything was sent."""
+    IN_DOUBT = "InDoubt"
+    """Sent, outcome unknown."""
+    NEVER_PLACED = "NeverPlaced"
+    """InDoubt, settled by evidence of absence."""
+
+    @property
+    def is_final(self) -> bool:
+        """True if the venue holds nothing open for it any more."""
+        return self in _FINAL
+
+    @property
+    def is_working(self) -> bool:
+        """True if the venue holds it open, as far as known."""
+        return self in _WORKING
+
+
+_FINAL = frozenset(
+    {
+        Status.FILLED,
+        Status.CANCELED,
+        Status.REJECTED,
+        Status.EXPIRED,
+        Status.REPLACED,
+        Status.DENIED,
+        Status.NEVER_PLACED,
+    }
+)
+_WORKING = frozenset({Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as last known: what was asked, how far it came, and the venue fact behind that.
+
+    Attributes:
+        account: whose.
+        client_oid: 32 hex digits.
+        command: id of the command that placed it.
+        contract: what.
+        side: `b` or `s`.
+        type: limit, market, stop_limit, stop_market.
+        price: limit price, in quote.
+        amount: in base; of an order by quote amount, what the venue says it came to.
+        quote_amount: in quote, fee included.
+        stop_price: trigger, in quote.
+        tags: carried into every event.
+        created: time of the command's queue entry, ns since 1970 UTC.
+        ttl_ms: age at which it is Denied if not yet sent.
+        status: see `Status`.
+        step: number of the last journaled step, from 1.
+        attempt: number of the last signed request, 0 before the first.
+        stamp: time in the last signed request, ns, or None.
+        digest: of that request's bytes.
+        exchange_oid: the venue's id, or None.
+        filled: sum of the published fills, in base.
+        average_price: of the published fills, in quote, or None.
+        fills: published executions by trade id.
+        venue_filled: what the venue says is filled, in base; runs ahead of `filled` while fills are pending.
+        cancel_requested: id of the command that asked to cancel, or None.
+        cancel_sent: True once that request left for the venue.
+        settled_as: final word of the venue that waits for its fills, or None.
+        reason: why it was denied, refused or left in doubt.
+        fact: what the venue said last, or `sent`, `timeout`.
+        updated: time of the last step, ns.
+    """
+
+    account: Account
+    client_oid: str
+    command: str
+    contract: Contract
+    side: OrderSide
+    type: OrderType
+    created: int
+    price: Decimal | None = None
+    amount: Decimal | None = None
+    quote_amount: Decimal | None = None
+    stop_price: Decimal | None = None
+    tags: dict[str, Any] = field(default_factory=dict)
+    ttl_ms: int = 30_000
+    status: Status = Status.PENDING_NEW
+    step: int = 0
+    attempt: int = 0
+    stamp: int | None = None
+    digest: str = ""
+    exchange_oid: str | None = None
+    filled: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    fills: dict[str, Fill] = field(default_factory=dict)
+    venue_filled: Decimal = Decimal(0)
+    cancel_requested: str | None = None
+    cancel_sent: bool = False
+    settled_as: Status | None = None
+    reason: Reason | None = None
+    fact: str = ""
+    updated: int = 0
+
+    @property
+    def remaining(self) -> Decimal | None:
+        """What is not filled, in base; None while an order by quote amount has no base amount."""
+        return None if self.amount is None else max(self.amount - self.filled, Decimal(0))
+
+    @property
+    def fills_pending(self) -> bool:
+        """True while the venue's status is ahead of the fills that it has listed."""
+        return self.settled_as is not None or self.venue_filled > self.filled
+
+    @property
+    def is_done(self) -> bool:
+        """True if it is final and every fill is published."""
+        return self.status.is_final and not self.fills_pending
+
+    @property
+    def notional(self) -> Decimal | None:
+        """Value at the limit price or the quote amount, in quote; None for a market order by base amount."""
+        if self.quote_amount is not None:
+            return self.quote_amount
+        return self.amount * self.price if self.amount is not None and self.price is not None else None

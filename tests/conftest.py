@@ -1,0 +1,59 @@
+"""Real servers for the tests: started on free loopback ports, stopped by their process ids."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.stack.servers import Server, mongo_server, redis_server
+from tickrouter.history.connection import initiate
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One Valkey for the whole run; tests that kill a server start their own."""
+    server = redis_server(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_process: Server) -> str:
+    """Address of the shared server. Tests keep apart by contract and account names (`unique`)."""
+    return os.environ.get("REDIS_URL") or redis_process.url
+
+
+@pytest.fixture(scope="session")
+def mongo_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One mongod, a single-node replica set, for the whole run."""
+    server = mongo_server(tmp_path_factory.mktemp("mongo"))
+    server.start()
+    initiate(server.url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mongo_url(mongo_process: Server) -> str:
+    """Address of the shared server. Tests use a database of their own (`unique`)."""
+    return os.environ.get("MONGO_URL") or mongo_process.url
+
+
+@pytest.fixture
+def unique() -> str:
+    """A short name that no other test uses."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of the recorded data and collected payloads; the test is skipped where it is not named."""
+    folder = os.environ.get("TICKROUTER_REFERENCE")
+    if not folder:
+        pytest.skip("TICKROUTER_REFERENCE names no folder")
+    return Path(folder)
