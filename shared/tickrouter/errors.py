@@ -68,6 +68,10 @@ class HistoryGap(TickrouterError):
     """The stream was trimmed past the point where history ends."""
 
 
+class SocketClosed(TickrouterError):
+    """A WebSocket connection could not be opened, was closed, or broke; the text says which."""
+
+
 class VenueError(TickrouterError):
     """What a venue call came to, other than success.
 
