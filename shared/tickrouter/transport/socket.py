@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 from typing import Any, Self
 
 import websocket
@@ -73,6 +74,7 @@ class Socket:
         if opcode in _DATA:
             message: bytes = data
             return message
+        self._connection.shutdown()
         code = int.from_bytes(data[:2], "big") if len(data) >= 2 else 0
         raise SocketClosed(f"{self._url}: closed by the other side ({code} {data[2:80].decode(errors='replace')!r})")
 
@@ -86,10 +88,9 @@ class Socket:
 
     def close(self) -> None:
         """Say goodbye, wait at most half a second for the answer, and let go. Harmless if already closed."""
-        try:
+        with suppress(OSError, websocket.WebSocketException):
             self._connection.close(timeout=CLOSE_TIMEOUT)
-        except (OSError, websocket.WebSocketException):
-            self._connection.shutdown()
+        self._connection.shutdown()
 
     def __enter__(self) -> Self:
         return self
