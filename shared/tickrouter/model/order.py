@@ -89,7 +89,6 @@ class Order:
         venue_filled: what the venue says is filled, in base; runs ahead of `filled` while fills are pending.
         cancel_requested: id of the command that asked to cancel, or None.
         cancel_sent: True once that request left for the venue.
-        settled_as: final word of the venue that waits for its fills, or None.
         reason: why it was denied, refused or left in doubt.
         fact: what the venue said last, or `sent`, `timeout`.
         updated: time of the last step, ns.
@@ -120,7 +119,6 @@ class Order:
     venue_filled: Decimal = Decimal(0)
     cancel_requested: str | None = None
     cancel_sent: bool = False
-    settled_as: Status | None = None
     reason: Reason | None = None
     fact: str = ""
     updated: int = 0
@@ -133,7 +131,7 @@ class Order:
     @property
     def fills_pending(self) -> bool:
         """True while the venue's status is ahead of the fills that it has listed."""
-        return self.settled_as is not None or self.venue_filled > self.filled
+        return self.venue_filled > self.filled
 
     @property
     def is_done(self) -> bool:
