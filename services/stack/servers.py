@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tickrouter.errors import TickrouterError
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
+PORTS = range(20_000, 30_000)
 
 
 class ServerError(TickrouterError):
@@ -26,11 +28,19 @@ class ServerError(TickrouterError):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on at this moment.
+
+    It lies below the ports that systems give to outgoing connections: a client that knocks again and again at a
+    dead server's port there can be given that very port for itself, and then the server cannot come back.
+    """
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def valkey_binary() -> Path:

@@ -34,6 +34,8 @@ def connect(url: str, *, timeout: float = 5.0) -> MongoClient[Document]:
 def initiate(url: str, *, timeout: float = 30.0) -> None:
     """Make a fresh mongod the only member of its replica set, and wait until it takes writes. Idempotent.
 
+    One that was the only member at another address (its port was taken in the meantime) is moved to this one.
+
     Raises:
         StorageError: it did not become primary in time.
     """
@@ -47,6 +49,8 @@ def initiate(url: str, *, timeout: float = 30.0) -> None:
             except OperationFailure as error:
                 if error.code != _ALREADY_INITIALIZED and time.monotonic() > deadline:
                     raise
+                if error.code == _ALREADY_INITIALIZED:
+                    _move(client, host)
             except PyMongoError:
                 if time.monotonic() > deadline:
                     raise
@@ -62,6 +66,18 @@ def initiate(url: str, *, timeout: float = 30.0) -> None:
         raise StorageError(f"MongoDB: {error}") from error
     finally:
         client.close()
+
+
+def _move(client: MongoClient[Document], host: str) -> None:
+    try:
+        known = client.admin.command("replSetGetConfig")["config"]
+        if len(known["members"]) == 1 and known["members"][0]["host"] != host:
+            known["members"][0]["host"] = host
+            known["version"] += 1
+            client.admin.command({"replSetReconfig": known, "force": True})
+    except OperationFailure as error:
+        if error.code != _NOT_YET_INITIALIZED:
+            raise
 
 
 def database(client: MongoClient[Document], name: str) -> Database[Document]:

@@ -1,0 +1,192 @@
+"""Looking at Redis without changing it: sizes, newest entries, and whether the server is fit for its work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError, ResponseError
+
+from tickrouter.bus.connection import Redis
+from tickrouter.bus.keys import AccountKeys, MarketKeys
+from tickrouter.errors import StorageError
+
+EntryId = tuple[int, int]
+"""`<ms>-<n>` as two numbers."""
+
+_PAGE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a Redis server says of itself; None where it does not say (managed servers hide their configuration).
+
+    Attributes:
+        appendonly: True if it writes an append-only file.
+        appendfsync: `always`, `everysec` or `no`.
+        eviction: its `maxmemory-policy`.
+        used: bytes of memory in use.
+        limit: bytes of memory that it may use, 0 for no limit.
+    """
+
+    version: str
+    appendonly: bool | None
+    appendfsync: str | None
+    eviction: str | None
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSize:
+    """Length of a stream, how many entries were ever added (None if unknown), and its newest id."""
+
+    length: int
+    added: int | None
+    last: EntryId | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSize:
+    """How much is in an account's keys.
+
+    Attributes:
+        queued: commands not yet admitted.
+        open: orders not final, or final with fills pending.
+        work: commands other than place under way.
+        events: entries of the event stream.
+        fills: entries of the fill stream.
+        dead: commands that could not be read.
+        halt: `run`, `halt:<who>:<why>`, or None before the first start.
+        routed: True while a router holds the lease.
+    """
+
+    queued: int
+    open: int
+    work: int
+    events: int
+    fills: int
+    dead: int
+    halt: str | None
+    routed: bool
+
+
+def server_facts(redis: Redis) -> ServerFacts:
+    """Ask the server.
+
+    Raises:
+        StorageError: it does not answer, or refuses INFO.
+    """
+    try:
+        info = redis.info()
+        try:
+            settings = redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
+        except ResponseError:
+            settings = {}
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+    known = {_text(key): _text(value) for key, value in settings.items()}
+    aof = info.get("aof_enabled")
+    return ServerFacts(
+        version=str(info.get("valkey_version") or info.get("redis_version") or "?"),
+        appendonly=bool(aof) if aof is not None else None,
+        appendfsync=known.get("appendfsync"),
+        eviction=known.get("maxmemory-policy") or info.get("maxmemory_policy"),
+        used=int(info.get("used_memory", 0)),
+        limit=int(info.get("maxmemory", 0)),
+    )
+
+
+def stream_size(redis: Redis, key: str) -> StreamSize:
+    """How long a stream is; a stream that does not exist has length 0.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    try:
+        info = redis.xinfo_stream(key)
+    except ResponseError:
+        return StreamSize(0, 0, None)
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+    added = info.get("entries-added")
+    return StreamSize(int(info["length"]), int(added) if added is not None else None, _id(info["last-generated-id"]))
+
+
+def market_sizes(redis: Redis, contracts: Iterable[str], kinds: Iterable[str]) -> dict[tuple[str, str], StreamSize]:
+    """Sizes by (contract, kind).
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    names = [(contract, kind) for contract in contracts for kind in kinds]
+    return {
+        (contract, kind): stream_size(redis, MarketKeys(contract).stream(kind))
+        for contract, kind in dict.fromkeys(names)
+    }
+
+
+def newest(redis: Redis, key: str) -> bytes | None:
+    """The field `d` of a stream's newest entry.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    try:
+        entries = redis.xrevrange(key, count=1)
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+    data = (entries[0][1] or {}).get(b"d") if entries else None
+    return data if isinstance(data, bytes) else None
+
+
+def entry_ids(redis: Redis, key: str, *, since_ms: int, limit: int) -> list[EntryId]:
+    """Ids of the newest entries that are not older than `since_ms`, at most `limit`, in rising order.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    ids: list[EntryId] = []
+    end = "+"
+    try:
+        while len(ids) < limit:
+            page = redis.xrevrange(key, max=end, min=str(since_ms), count=min(_PAGE, limit - len(ids))) or []
+            ids += [_id(entry) for entry, _ in page]
+            if len(page) < _PAGE:
+                break
+            end = f"({_text(page[-1][0])}"
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+    return ids[::-1]
+
+
+def account_size(redis: Redis, account: str) -> AccountSize:
+    """How much is in an account's keys.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    keys = AccountKeys(account)
+    pipe = redis.pipeline(transaction=False)
+    pipe.xlen(keys.orders)
+    pipe.scard(keys.open)
+    pipe.hlen(keys.work)
+    pipe.xlen(keys.events)
+    pipe.xlen(keys.fills)
+    pipe.xlen(keys.dead)
+    pipe.get(keys.halt)
+    pipe.exists(keys.lease)
+    try:
+        queued, open_, work, events, fills, dead, halt, lease = pipe.execute()
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+    return AccountSize(queued, open_, work, events, fills, dead, _text(halt) if halt is not None else None, bool(lease))
+
+
+def _id(value: object) -> EntryId:
+    ms, _, n = _text(value).partition("-")
+    return int(ms), int(n)
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
