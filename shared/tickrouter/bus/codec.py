@@ -32,7 +32,7 @@ def unpack_record(kind: type[R], data: bytes) -> R:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
     try:
         record: R = decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Unreadable(f"not a {kind.__name__}: {error}") from error
     return record
 
@@ -52,7 +52,7 @@ def unpack_map(data: bytes, limit: int = 256 * 1024) -> dict[str, Any]:
     if len(data) > limit:
         raise Unreadable(f"{len(data)} bytes, more than {limit}")
     try:
-        fields = msgpack.unpackb(data, strict_map_key=True, max_buffer_size=limit)
+        fields = msgpack.unpackb(data, strict_map_key=True)
     except Exception as error:  # msgpack raises many kinds, all of which mean the same here
         raise Unreadable(f"no msgpack: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):

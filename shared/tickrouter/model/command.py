@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Literal, Self, get_args
 
 from tickrouter.errors import InvalidContract, InvalidValue
@@ -21,6 +22,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
 _DECIMALS = ("price", "amount", "quote_amount", "stop_price", "leverage")
 _MILLISECONDS = ("ttl_ms", "cancel_after_ms")
 _MAX_MS = 7 * 24 * 3600 * 1000
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,9 @@ class Command:
             if (value := rest.pop(key, None)) is not None:
                 if not isinstance(value, dict):
                     raise InvalidValue(key, "must be a map")
+                _check_plain(key, value)
                 given[key] = value
+        _check_plain("unknown fields", rest)
         command = cls(**given, unknown=rest)
         command._check_complete()
         return command
@@ -172,3 +176,22 @@ def _milliseconds(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_MS:
         raise InvalidValue(name, f"must be a whole number of milliseconds from 1 to {_MAX_MS}")
     return value
+
+
+def _check_plain(name: str, value: Any, depth: int = 0) -> None:
+    """What is carried on has to fit every store that it is carried to: text keys, few levels, no odd types."""
+    if depth > _MAX_DEPTH:
+        raise InvalidValue(name, f"more than {_MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise InvalidValue(name, "a key in it is no text")
+        for inner in value.values():
+            _check_plain(name, inner, depth + 1)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_plain(name, inner, depth + 1)
+    elif isinstance(value, float):
+        if not isfinite(value):
+            raise InvalidValue(name, f"{value} in it is not finite")
+    elif value is not None and not isinstance(value, str | bytes | int):
+        raise InvalidValue(name, f"holds a {type(value).__name__}; allowed: text, bytes, numbers, lists, maps")

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Self
 
+from tickrouter.errors import InvalidValue
 from tickrouter.model.account import Account
+from tickrouter.model.fields import int64, text
 from tickrouter.model.fill import Fill
 from tickrouter.model.money import decimal_of, plain
 
@@ -39,9 +41,15 @@ class Reason:
         return {"kind": self.kind, "code": self.code, "text": self.text}
 
     @classmethod
-    def from_wire(cls, fields: dict[str, str]) -> Self:
-        """Inverse of `to_wire`."""
-        return cls(fields["kind"], fields.get("text", ""), fields.get("code", ""))
+    def from_wire(cls, fields: Any) -> Self:
+        """Inverse of `to_wire`.
+
+        Raises:
+            InvalidValue: no map, or without `kind`.
+        """
+        if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+            raise InvalidValue("reason", "must be a map with a `kind`")
+        return cls(fields["kind"], str(fields.get("text", "")), str(fields.get("code", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +127,13 @@ class Event:
         """Read an event's map, whole.
 
         Raises:
-            InvalidValue: a number is not one.
-            KeyError: a required field is missing.
+            InvalidValue: names the field that is missing or cannot be read.
         """
         rest = dict(wire)
         given: dict[str, Any] = {
-            "account": Account.parse(rest.pop("account")),
-            "type": rest.pop("type"),
-            "time": rest.pop("time"),
+            "account": Account.parse(rest.pop("account", None)),
+            "type": text("type", rest.pop("type", None)),
+            "time": int64("time", rest.pop("time", None)),
         }
         for name in ("filled", "remaining", "average_price"):
             if (value := rest.pop(name, None)) is not None:
@@ -135,19 +142,15 @@ class Event:
             given["reason"] = Reason.from_wire(reason)
         if (fill := rest.pop("fill", None)) is not None:
             given["fill"] = Fill.from_wire(fill)
-        for name in (
-            "epoch",
-            "seq",
-            "alarm",
-            "command",
-            "client_oid",
-            "exchange_oid",
-            "status",
-            "fills_pending",
-            "fact",
-            "tags",
-            "contract",
-        ):
+        for name in ("epoch", "seq"):
             if (value := rest.pop(name, None)) is not None:
-                given[name] = value
+                given[name] = int64(name, value)
+        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract"):
+            if (value := rest.pop(name, None)) is not None:
+                given[name] = text(name, value)
+        given["fills_pending"] = bool(rest.pop("fills_pending", False))
+        if (tags := rest.pop("tags", None)) is not None:
+            if not isinstance(tags, dict):
+                raise InvalidValue("tags", "must be a map")
+            given["tags"] = tags
         return cls(**given, unknown=rest)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Self
 
+from tickrouter.errors import InvalidValue
+from tickrouter.model.fields import int64, text
 from tickrouter.model.money import decimal_of, plain, positive
 
 Liquidity = Literal["maker", "taker", "unknown"]
@@ -48,19 +50,22 @@ class Fill:
         }
 
     @classmethod
-    def from_wire(cls, fields: dict[str, Any]) -> Self:
+    def from_wire(cls, fields: Any) -> Self:
         """Inverse of `to_wire`.
 
         Raises:
-            InvalidValue: a number is not one.
+            InvalidValue: names the field that is missing or cannot be read.
         """
+        if not isinstance(fields, dict):
+            raise InvalidValue("fill", "must be a map")
+        liquidity = fields.get("liquidity")
         return cls(
-            trade_id=str(fields["trade_id"]),
-            price=positive("fill.price", fields["price"]),
-            amount=positive("fill.amount", fields["amount"]),
-            fee=decimal_of("fill.fee", fields["fee"]),
-            fee_currency=fields["fee_currency"],
-            liquidity=fields["liquidity"],
-            time=fields["time"],
-            seq=fields.get("seq", 0),
+            trade_id=text("fill.trade_id", fields.get("trade_id")),
+            price=positive("fill.price", fields.get("price")),
+            amount=positive("fill.amount", fields.get("amount")),
+            fee=decimal_of("fill.fee", fields.get("fee")),
+            fee_currency=text("fill.fee_currency", fields.get("fee_currency")),
+            liquidity=liquidity if liquidity in ("maker", "taker") else "unknown",
+            time=int64("fill.time", fields.get("time")),
+            seq=int64("fill.seq", fields.get("seq", 0)),
         )

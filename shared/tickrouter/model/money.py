@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -9,8 +10,11 @@ from tickrouter.errors import InvalidValue
 
 MAX_DIGITS = 34
 """Significant digits of Decimal128, in which MongoDB keeps money."""
-MAX_EXPONENT = 18
-"""Most decimal places, and most zeros behind the digits, that an amount may have."""
+MAX_PLACES = 18
+"""Most decimal places that an order's price or amount may have; an average may have more."""
+_MAX_LENGTH = 64
+_LEAST_EXPONENT = -60
+_PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 
 
 def decimal_of(field: str, value: Any) -> Decimal:
@@ -21,29 +25,34 @@ def decimal_of(field: str, value: Any) -> Decimal:
     """
     if not isinstance(value, str):
         raise InvalidValue(field, f'is {type(value).__name__}, must be a text such as "0.001": money is never float')
-    if len(value) > 64:
-        raise InvalidValue(field, "is longer than 64 characters")
+    if len(value) > _MAX_LENGTH:
+        raise InvalidValue(field, f"is longer than {_MAX_LENGTH} characters")
     try:
         number = Decimal(value)
     except InvalidOperation:
         raise InvalidValue(field, f"{value!r} is no decimal number") from None
     if not number.is_finite():
         raise InvalidValue(field, f"{value!r} is not finite")
-    exponent = number.as_tuple().exponent
-    if len(number.as_tuple().digits) > MAX_DIGITS or not isinstance(exponent, int) or abs(exponent) > MAX_EXPONENT:
-        raise InvalidValue(field, f"{value!r} has more than {MAX_DIGITS} digits or {MAX_EXPONENT} places")
+    if not _PLAIN.match(value):
+        raise InvalidValue(field, f"{value!r} is no plain decimal number")
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or not _LEAST_EXPONENT <= exponent <= MAX_DIGITS - len(digits):
+        raise InvalidValue(field, f"{value!r} has more than {MAX_DIGITS} digits, or too many places")
     return number
 
 
 def positive(field: str, value: Any) -> Decimal:
-    """`decimal_of`, above zero.
+    """`decimal_of`, above zero and with no more places than an order may have.
 
     Raises:
-        InvalidValue: as `decimal_of`, or not above zero.
+        InvalidValue: as `decimal_of`, not above zero, or more than `MAX_PLACES` decimal places.
     """
     number = decimal_of(field, value)
     if number <= 0:
         raise InvalidValue(field, f"{value} is not above zero")
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -MAX_PLACES:
+        raise InvalidValue(field, f"{value!r} has more than {MAX_PLACES} decimal places")
     return number
 
 
