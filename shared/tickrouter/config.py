@@ -64,13 +64,14 @@ class Recording(_Part):
 
 
 class Streams(_Part):
-    """Entries kept in each market stream; older ones are trimmed, and stay in MongoDB."""
+    """Entries kept in each stream; older ones are trimmed, and stay in MongoDB."""
 
     tick: int = Field(default=200_000, gt=0)
     trade: int = Field(default=200_000, gt=0)
     book: int = Field(default=20_000, gt=0)
     feed: int = Field(default=10_000, gt=0)
     dead: int = Field(default=10_000, gt=0)
+    events: int = Field(default=10_000, gt=0, description="events and fills kept when MongoDB has them")
 
 
 class Risk(_Part):

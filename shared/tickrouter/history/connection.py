@@ -86,11 +86,19 @@ def database(client: MongoClient[Document], name: str) -> Database[Document]:
 
 
 def ensure_indexes(db: Database[Document]) -> None:
-    """Create the indexes of design section 7 where they are missing."""
-    for name in MARKET_COLLECTIONS:
-        collection: Collection[Document] = db[name]
-        collection.create_index([("contract", ASCENDING), ("time", ASCENDING)])
-        collection.create_index([("contract", ASCENDING), ("ms", ASCENDING), ("n", ASCENDING)])
-    for name in ("events", "fills"):
-        db[name].create_index([("account", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)], unique=True)
-    db.orders.create_index([("account", ASCENDING), ("created", ASCENDING)])
+    """Create the indexes of design section 7 where they are missing.
+
+    Raises:
+        StorageError: MongoDB did not answer; may be repeated.
+    """
+    try:
+        for name in MARKET_COLLECTIONS:
+            collection: Collection[Document] = db[name]
+            collection.create_index([("contract", ASCENDING), ("time", ASCENDING)])
+            collection.create_index([("contract", ASCENDING), ("ms", ASCENDING), ("n", ASCENDING)])
+        for name in ("events", "fills"):
+            db[name].create_index([("account", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)], unique=True)
+            db[name].create_index([("account", ASCENDING), ("client_oid", ASCENDING)])
+        db.orders.create_index([("account", ASCENDING), ("created", ASCENDING)])
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: making the indexes: {error}") from error

@@ -1,0 +1,103 @@
+"""The archiver: the outbox that carries events, fills and orders from Redis to MongoDB."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterable
+
+from tickrouter import logs
+from tickrouter.bus.connection import connect as connect_redis
+from tickrouter.bus.outbox import Outbox
+from tickrouter.clock import Clock, SystemClock
+from tickrouter.config import Config
+from tickrouter.errors import ConfigError, StorageError
+from tickrouter.history.connection import connect as connect_mongo
+from tickrouter.history.connection import database, ensure_indexes
+from tickrouter.model.account import Account
+
+from .copier import FIRST_WAIT, LONGEST_WAIT, Copier
+from .state import write_state
+
+STATE_EVERY = 1.0
+STOP_WITHIN = 2.0
+"""Seconds in which a batch under way may end; a repeat of it does no harm."""
+
+
+class Archiver:
+    """One thread an account, and the file that tells how far they are."""
+
+    def __init__(self, config: Config, accounts: Iterable[str], clock: Clock) -> None:
+        self.stop = threading.Event()
+        self._status = 0
+        self._clock = clock
+        self._log = logs.get("archiver")
+        self._file = config.data_folder / "state" / "archiver.json"
+        self._redis = connect_redis(config.orders_redis_url)
+        self._mongo = connect_mongo(config.mongo_url)
+        self._db = database(self._mongo, config.servers.mongo_database)
+        self._copiers = {name: self._copier(config, Account.parse(name)) for name in accounts}
+
+    def run(self) -> int:
+        """Work until told to stop; returns 0, or 1 if a copier ended by itself, so that it is started again."""
+        threads = [threading.Thread(target=self._serve, args=(one,), daemon=True) for one in self._copiers.values()]
+        self._log.info("started", accounts=list(self._copiers))
+        for thread in threads:
+            thread.start()
+        while not self.stop.wait(STATE_EVERY):
+            self._write_state()
+        deadline = time.monotonic() + STOP_WITHIN
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._write_state()
+        self._log.info("stopped")
+        return self._status
+
+    def _copier(self, config: Config, account: Account) -> Copier:
+        outbox = Outbox(self._redis, account)
+        return Copier(outbox, self._db, account, config.streams.events, self._clock, self.stop)
+
+    def _serve(self, copier: Copier) -> None:
+        wait = FIRST_WAIT
+        while not self.stop.is_set():
+            try:
+                ensure_indexes(self._db)
+                copier.run()
+            except StorageError as error:
+                self._log.warning("waiting for MongoDB", error=str(error))
+                self.stop.wait(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+            except Exception:
+                self._log.exception("a copier ended by itself")
+                self._status = 1
+                self.stop.set()
+
+    def _write_state(self) -> None:
+        progress = {name: copier.progress for name, copier in self._copiers.items()}
+        try:
+            write_state(self._file, self._clock.now(), progress)
+        except OSError as error:
+            self._log.error("state not written", file=str(self._file), error=str(error))
+
+
+def run(config: Config, accounts: Iterable[str] | None = None) -> int:
+    """Run the archiver until SIGINT or SIGTERM.
+
+    Args:
+        config: its `accounts` are served.
+        accounts: only these of them.
+
+    Returns:
+        Exit status, 0 after an ordered stop.
+
+    Raises:
+        ConfigError: there is no account.
+    """
+    names = list(accounts or config.accounts)
+    if not names:
+        raise ConfigError(f"{config.file}: accounts: none; the archiver has nothing to copy")
+    archiver = Archiver(config, names, SystemClock())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: archiver.stop.set())
+    return archiver.run()

@@ -1,0 +1,41 @@
+"""What the archiver tells the live view: `<data>/state/archiver.json`, written anew each second."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one account's copying is.
+
+    Attributes:
+        events: copied since the start of the process.
+        fills: copied since the start of the process.
+        orders: written since the start of the process.
+        conflicts: events that could not be stored as what they are; see the collection `conflicts`.
+        trimmed: entries removed from Redis since the start of the process.
+        lag: events that wait in Redis, or None where it cannot tell.
+        through: `<epoch>-<seq>` of the last copied event.
+        error: why nothing is copied at the moment, or None.
+    """
+
+    events: int = 0
+    fills: int = 0
+    orders: int = 0
+    conflicts: int = 0
+    trimmed: int = 0
+    lag: int | None = 0
+    through: str | None = None
+    error: str | None = None
+
+
+def write_state(file: Path, now: int, accounts: dict[str, Progress]) -> None:
+    """Replace the file in one step, so that a reader never sees half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    body = {"time": now, "accounts": {name: asdict(progress) for name, progress in accounts.items()}}
+    fresh = file.with_suffix(".tmp")
+    fresh.write_text(json.dumps(body), encoding="utf-8")
+    fresh.replace(file)
