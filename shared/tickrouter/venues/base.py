@@ -1,0 +1,26 @@
+"""What a venue's market adapter does: subscriptions to frames, frames to market facts. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tickrouter.core.market import MarketFact
+
+
+class MarketAdapter(Protocol):
+    """Bytes to values and back, for the contracts it was made for."""
+
+    def subscriptions(self) -> Sequence[str]:
+        """Frames to send after each connect, in this order."""
+
+    def resubscriptions(self, contract: str) -> Sequence[str]:
+        """Frames that bring a new start of the contract's book."""
+
+    def decode(self, frame: bytes, now: int) -> list[MarketFact]:
+        """What a frame says of our contracts; nothing for what is not market data. Raises nothing.
+
+        Args:
+            frame: one message as it came.
+            now: when it came, ns since 1970 UTC.
+        """
