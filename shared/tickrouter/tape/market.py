@@ -1,0 +1,148 @@
+"""The tape of one contract: stored records up to where MongoDB is complete, then the stream from the same point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from tickrouter.bus.codec import unpack_record
+from tickrouter.bus.subscribe import START, Entry, EntryId, id_text
+from tickrouter.errors import StorageError, Unreadable
+from tickrouter.model.book import Book
+from tickrouter.model.feed import Feed
+from tickrouter.model.record import Record
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
+
+R = TypeVar("R", bound=Tick | Trade | Book)
+
+SESSION_BITS = 40
+"""`n` of an entry id is session * 2^40 + k; k is dense within a session."""
+_K = (1 << SESSION_BITS) - 1
+_NS_PER_MS = 1_000_000
+
+
+class Stream(Protocol):
+    """The live end: see `tickrouter.tape.follower.Follower`."""
+
+    def first(self) -> Entry | None: ...
+    def last(self) -> Entry | None: ...
+    def after(self, position: EntryId, block: float | None) -> list[Entry]: ...
+
+
+class Store(Protocol):
+    """The stored end.
+
+    `through` is the id up to which everything is stored, None where nothing is; `between` yields what is stored
+    after one id and up to another.
+    """
+
+    def through(self) -> EntryId | None: ...
+    def between(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, Record]]: ...
+
+
+def is_session_start(entry_id: EntryId) -> bool:
+    """True for the first entry that a recording session wrote."""
+    return entry_id[1] & _K <= 1
+
+
+def lacking(before: EntryId, after: EntryId) -> int | None:
+    """How many entries stood between the two, as far as their numbers tell; None if that is unknown but some did."""
+    if before[1] >> SESSION_BITS == after[1] >> SESSION_BITS:
+        return after[1] - before[1] - 1
+    return 0 if is_session_start(after) else None
+
+
+class MarketTape(Generic[R]):
+    """Ticks, trades or books of one contract.
+
+    A jump in the stream's numbers (it was trimmed past the reader, or Redis lost entries) is looked up in MongoDB;
+    what neither has is told by a `Feed` record with state `gap` in its place.
+    """
+
+    def __init__(self, record: type[R], contract: str, kind: str, stream: Stream, store: Callable[[], Store]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            record: class of the records.
+            contract: canonical name.
+            kind: `tick`, `trade` or `book`.
+            stream: the live end.
+            store: gives the stored end; called only when it is needed.
+        """
+        self._record = record
+        self._contract = contract
+        self._kind = kind
+        self._stream = stream
+        self._store = store
+
+    def play(self, since: int | None, block: float | None) -> Iterator[R | Feed]:
+        """Records from a moment on, in the order of the stream.
+
+        Args:
+            since: first receive time, ns since 1970 UTC; None for what comes from now on.
+            block: end when nothing came for that many seconds; None never ends.
+
+        Raises:
+            StorageError: MongoDB did not answer at the beginning, or Redis did not for 30 s.
+        """
+        anchor: EntryId | None
+        if since is None:
+            last = self._stream.last()
+            anchor = last.id if last else None
+            position = anchor or START
+        else:
+            position = (max(0, since // _NS_PER_MS), 0)
+            anchor = self._store().through()
+            if anchor is None or anchor <= position:
+                anchor = None
+            else:
+                yield from (record for _, record in self._stored(position, anchor) if record.time >= since)
+                position = anchor
+        cut = since is not None and anchor is None and self._is_cut(position)
+        while entries := self._stream.after(position, block):
+            for entry in entries:
+                if cut or (anchor is not None and entry.id[1] != anchor[1] + 1):
+                    yield from self._missing(position, entry.id)
+                cut = False
+                record = self._decoded(entry)
+                if since is None or record.time >= since:
+                    yield record
+                position = anchor = entry.id
+
+    def _is_cut(self, position: EntryId) -> bool:
+        """True if the stream begins behind the position and lacks its own beginning."""
+        first = self._stream.first()
+        return first is not None and first.id > position and not is_session_start(first.id)
+
+    def _decoded(self, entry: Entry) -> R | Feed:
+        try:
+            return unpack_record(self._record, entry.data)
+        except Unreadable as error:
+            return self._gap(entry.id, entry.id, f"entry {id_text(entry.id)} cannot be read: {error}")
+
+    def _missing(self, after: EntryId, next_id: EntryId) -> Iterator[R | Feed]:
+        """What MongoDB has between two entries, and a gap if that is not all.
+
+        Where another session begins it is asked too: Redis may have lost the end of the one before.
+        """
+        found, cause, last = 0, "", after
+        try:
+            for entry_id, record in self._stored(after, (next_id[0], next_id[1] - 1)):
+                found, last = found + 1, entry_id
+                yield record
+        except StorageError as error:
+            cause = f"; {error}"
+        expected = lacking(after, next_id)
+        if expected is None or expected > found:
+            number = "entries" if expected is None else f"{expected - found} entries"
+            where = f"between {id_text(after)} and {id_text(next_id)}"
+            yield self._gap(last, next_id, f"{number} {where} are neither in the stream nor in MongoDB{cause}")
+
+    def _stored(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, R]]:
+        for entry_id, record in self._store().between(after, up_to):
+            if isinstance(record, self._record):
+                yield entry_id, record
+
+    def _gap(self, after: EntryId, next_id: EntryId, cause: str) -> Feed:
+        return Feed(next_id[0] * _NS_PER_MS, "gap", cause, self._contract, self._kind, after[0] * _NS_PER_MS)
