@@ -1,0 +1,291 @@
+"""Keeping a book from a snapshot and numbered differences (BTCTurk reference, section 4.5).
+
+A snapshot's number is that of the *next* difference. A difference has to carry the number expected, else the book is
+invalid until a new start. Differences before the start are kept back; those below the snapshot's number are dropped.
+
+The periodic `orderbook` channel (#420) checks the book, and may replace it only where its number proves that both speak
+of the same moment: the number expected next. A number below is an older state and ignored. A number above is kept
+until the differences reach it; if a second one comes first, differences were lost. A snapshot as long as `cut` levels a
+side is taken to end there: what lies deeper is unknown, and no difference out there is taken.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+
+from tickrouter.core.market import BookDiff, BookSnapshot, Change
+from tickrouter.model.record import Level
+
+CROSSED_NS = 1_000_000_000
+"""A crossed book is held back at once, and invalid when it stays so for this long (section 4.5, step 4)."""
+SNAPSHOT_NS = 10_000_000_000
+"""A start is asked for again when none came for this long."""
+FIRST_WAIT_NS = 1_000_000_000
+LAST_WAIT_NS = 60_000_000_000
+HEALTHY_NS = 10_000_000_000
+"""A start is asked for at once, and again after 1, 2, 4 … 60 s; a book good for 10 s begins anew with that."""
+KEPT_NS = 5_000_000_000
+"""When a start is asked for, differences older than this are forgotten: it will be ahead of them."""
+STALE_NUMBERS = 1000
+"""How far below a snapshot's number its first differences may be; further is a counter that began anew."""
+KEPT_BACK = 5000
+"""Most differences kept back while waiting for a start; the oldest go first, and the start shows the hole."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookOutcome:
+    """What one fact, or time passing, did to the book.
+
+    Attributes:
+        changed: the book is good, and its levels are not what they were when it last was good.
+        good: it may be published.
+        invalidated: why it went invalid just now, or None.
+        resync: a new start is to be asked for now.
+        corrected: the periodic snapshot differed from the book and replaced it.
+    """
+
+    changed: bool = False
+    good: bool = False
+    invalidated: str | None = None
+    resync: bool = False
+    corrected: bool = False
+
+
+class Side:
+    """One side of a book, best first. `sign` is -1 for bids, so that the best has the lowest key."""
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._keys: list[float] = []
+        self._sizes: dict[float, float] = {}
+        self._horizon: float | None = None
+
+    def replace(self, levels: tuple[Level, ...], cut: int) -> None:
+        """Take a snapshot's side; at `cut` levels or more its end is the horizon."""
+        self._sizes = {price * self._sign: size for price, size in levels if size > 0}
+        self._keys = sorted(self._sizes)
+        self._horizon = self._keys[-1] if len(levels) >= cut else None
+
+    def set(self, price: float, size: float) -> None:
+        """Set a level, or delete it with size 0. Deleting an unknown level does nothing (#206)."""
+        key = price * self._sign
+        if key in self._sizes:
+            if size > 0:
+                self._sizes[key] = size
+            else:
+                del self._sizes[key]
+                del self._keys[bisect_left(self._keys, key)]
+        elif size > 0 and (self._horizon is None or key < self._horizon):
+            self._sizes[key] = size
+            self._keys.insert(bisect_left(self._keys, key), key)
+
+    def top(self, depth: int) -> tuple[Level, ...]:
+        """The best levels, at most `depth`."""
+        sizes, sign = self._sizes, self._sign
+        return tuple([(key * sign, sizes[key]) for key in self._keys[:depth]])
+
+    @property
+    def best(self) -> float | None:
+        return self._keys[0] * self._sign if self._keys else None
+
+    def is_cut_before(self, levels: tuple[Level, ...]) -> bool:
+        """True if a snapshot's side goes deeper than what is known here."""
+        return self._horizon is not None and len(levels) > len(self._keys)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if every level up to the horizon is gone: the best is unknown."""
+        return not self._keys and self._horizon is not None
+
+    def agrees(self, levels: tuple[Level, ...], cut: int) -> bool:
+        """True if a snapshot's side says the same, as far down as both go."""
+        if len(levels) < cut and len(self._keys) > len(levels):
+            return False
+        known = self.top(len(levels))
+        return known == levels or (self._horizon is not None and known == levels[: len(known)])
+
+
+class BookSync:
+    """The book of one contract. Facts and times go in, outcomes come out."""
+
+    def __init__(self, cut: int = 90) -> None:
+        """Args: cut: levels a side from which on a snapshot is taken to be cut off, not whole."""
+        self._cut = cut
+        self.bids = Side(-1)
+        self.asks = Side(1)
+        self._resync_at: int | None
+        self.reset(0)
+        self._resync_at = None
+
+    def reset(self, now: int) -> None:
+        """Forget all: a new connection, which joins everything and so brings a start by itself."""
+        self.flags = 0
+        self._expected: int | None = None
+        self._started = False
+        self._kept: list[tuple[int, BookDiff]] = []
+        self._ahead: BookSnapshot | None = None
+        self._comparable = True
+        self._crossed_since: int | None = None
+        self._begun_at: int | None = None
+        self._asked_at: int | None = None
+        self._wait = FIRST_WAIT_NS
+        self._resync_at = now + SNAPSHOT_NS
+
+    @property
+    def is_good(self) -> bool:
+        """True if the book may be published."""
+        return self._expected is not None and self._crossed_since is None
+
+    @property
+    def sequence(self) -> int | None:
+        """The venue's number of the last difference in the book; None without a book."""
+        return None if self._expected is None else self._expected - 1
+
+    def top(self, depth: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Bids and asks, best first, at most `depth` levels each."""
+        return self.bids.top(depth), self.asks.top(depth)
+
+    def apply(self, fact: BookSnapshot | BookDiff, now: int) -> BookOutcome:
+        """Take one fact, received at `now` (ns)."""
+        if isinstance(fact, BookDiff):
+            return self._apply_diff(fact, now)
+        if fact.channel == "orderbook":
+            return self._apply_periodic(fact, now)
+        return self._apply_start(fact, now)
+
+    def check(self, now: int) -> BookOutcome:
+        """Let time pass: a book crossed for too long goes invalid, and starts are asked for when they are due."""
+        if self._crossed_since is not None and now - self._crossed_since >= CROSSED_NS:
+            return self._invalidate(f"crossed: bid {self.bids.best} >= ask {self.asks.best}", now)
+        return BookOutcome(good=self.is_good, resync=self._is_resync_due(now))
+
+    def _apply_start(self, start: BookSnapshot, now: int) -> BookOutcome:
+        if self._ahead is not None and self._ahead.sequence > start.sequence:
+            # A later start with a lower number than an earlier periodic snapshot: the channels count differently.
+            self._comparable = False
+            self._ahead = None
+        if self._expected is not None:
+            behind = self._expected - start.sequence
+            if 0 < behind <= STALE_NUMBERS:
+                return BookOutcome(good=self.is_good)
+            if behind > 0:
+                return self._invalidate(f"backwards: snapshot {start.sequence} when {self._expected} was next", now)
+        return self._begin(start, now)
+
+    def _begin(self, start: BookSnapshot, now: int) -> BookOutcome:
+        self._replace(start)
+        self._started = False
+        self._begun_at = now
+        kept, self._kept = self._kept, []
+        for entry in sorted(kept, key=lambda entry: entry[1].sequence):
+            if entry[1].sequence < start.sequence:
+                continue
+            if (reason := self._step(entry[1])) is not None:
+                self._kept = [later for later in kept if later[1].sequence >= entry[1].sequence]
+                return self._invalidate(reason, now)
+        return self._changed(now)
+
+    def _apply_diff(self, diff: BookDiff, now: int) -> BookOutcome:
+        if self._expected is None:
+            self._kept.append((now, diff))
+            del self._kept[:-KEPT_BACK]
+            return self._begin_from_periodic(now)
+        if not self._started and 0 < self._expected - diff.sequence <= STALE_NUMBERS:
+            return BookOutcome(good=self.is_good)
+        if (reason := self._step(diff)) is not None:
+            self._kept = [(now, diff)]
+            return self._invalidate(reason, now)
+        corrected, _ = self._compare()
+        return replace(self._changed(now), corrected=corrected)
+
+    def _begin_from_periodic(self, now: int) -> BookOutcome:
+        """Start without a start, if a difference proves that the periodic snapshot counts as the differences do."""
+        book = self._ahead
+        if book is not None and any(diff.sequence == book.sequence for _, diff in self._kept):
+            self._ahead = None
+            return self._begin(book, now)
+        return BookOutcome(resync=self._is_resync_due(now))
+
+    def _apply_periodic(self, book: BookSnapshot, now: int) -> BookOutcome:
+        if not self._comparable:
+            return BookOutcome(good=self.is_good, resync=self._is_resync_due(now))
+        if self._expected is None:
+            self._ahead = book
+            return self._begin_from_periodic(now)
+        if book.sequence < self._expected:
+            return BookOutcome(good=self.is_good)
+        if book.sequence > self._expected and self._ahead is not None:
+            self._ahead = book
+            return self._invalidate(f"lost: {book.sequence} was reached without difference {self._expected}", now)
+        self._ahead = book
+        corrected, replaced = self._compare()
+        return replace(self._changed(now), corrected=corrected) if replaced else BookOutcome(good=self.is_good)
+
+    def _compare(self) -> tuple[bool, bool]:
+        """Check the book against the periodic snapshot of the same number, if there is one: (was wrong, replaced)."""
+        book = self._ahead
+        if book is None or self._expected is None or book.sequence > self._expected:
+            return False, False
+        self._ahead = None
+        if book.sequence < self._expected:
+            return False, False
+        wrong = not (self.bids.agrees(book.bids, self._cut) and self.asks.agrees(book.asks, self._cut))
+        shorter = self.bids.is_cut_before(book.bids) or self.asks.is_cut_before(book.asks)
+        if wrong or shorter:
+            self._replace(book)
+        return wrong, wrong or shorter
+
+    def _step(self, diff: BookDiff) -> str | None:
+        """Apply the difference if its number is the one expected, else say why not."""
+        expected = self._expected
+        if expected is None or diff.sequence != expected:
+            kind = "gap" if expected is not None and diff.sequence > expected else "backwards"
+            return f"{kind}: difference {diff.sequence} when {expected} was next"
+        _set_all(self.bids, diff.bids)
+        _set_all(self.asks, diff.asks)
+        self.flags |= diff.flags
+        self._expected = expected + 1
+        self._started = True
+        return None
+
+    def _replace(self, snapshot: BookSnapshot) -> None:
+        self.bids.replace(snapshot.bids, self._cut)
+        self.asks.replace(snapshot.asks, self._cut)
+        self.flags = snapshot.flags
+        self._expected = snapshot.sequence
+
+    def _changed(self, now: int) -> BookOutcome:
+        bid, ask = self.bids.best, self.asks.best
+        if self.bids.is_exhausted or self.asks.is_exhausted:
+            return self._invalidate("no level left of what is known", now)
+        if bid is None or ask is None or bid < ask:
+            self._crossed_since = None
+            return BookOutcome(changed=True, good=True)
+        if self._crossed_since is None:
+            self._crossed_since = now
+        return self.check(now)
+
+    def _invalidate(self, reason: str, now: int) -> BookOutcome:
+        if self._begun_at is not None and now - self._begun_at >= HEALTHY_NS:
+            self._asked_at, self._wait = None, FIRST_WAIT_NS
+        self._expected = None
+        self._crossed_since = None
+        self._begun_at = None
+        self._resync_at = now if self._asked_at is None else max(now, self._asked_at + self._wait)
+        return BookOutcome(invalidated=reason, resync=self._is_resync_due(now))
+
+    def _is_resync_due(self, now: int) -> bool:
+        if self._expected is not None or self._resync_at is None or now < self._resync_at:
+            return False
+        if self._asked_at is not None:
+            self._wait = min(self._wait * 2, LAST_WAIT_NS)
+        self._asked_at = now
+        self._resync_at = now + self._wait
+        self._kept = [entry for entry in self._kept if now - entry[0] < KEPT_NS]
+        return True
+
+
+def _set_all(side: Side, changes: tuple[Change, ...]) -> None:
+    for price, size in changes:
+        side.set(price, size)
