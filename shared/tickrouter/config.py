@@ -192,6 +192,18 @@ class Keys:
     socket_public_key: SecretStr | None = None
     socket_private_key: SecretStr | None = None
 
+    @property
+    def rest(self) -> tuple[str, str]:
+        """Public and private key for REST, in the clear: for the signer only."""
+        return self.public_key.get_secret_value(), self.private_key.get_secret_value()
+
+    @property
+    def socket(self) -> tuple[str, str] | None:
+        """The same for the private socket, or None where there are none."""
+        if self.socket_public_key is None or self.socket_private_key is None:
+            return None
+        return self.socket_public_key.get_secret_value(), self.socket_private_key.get_secret_value()
+
 
 _KEY_FIELDS = ("public_key", "private_key", "socket_public_key", "socket_private_key")
 

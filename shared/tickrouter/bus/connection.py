@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from tickrouter.errors import StorageError
 
 Redis = redis.Redis
 
@@ -28,3 +34,12 @@ def connect(url: str, *, timeout: float | None = 5.0, connections: int = 64) -> 
         health_check_interval=0,
     )
     return redis.Redis(connection_pool=pool)
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Make the driver's errors ours, so that no room but this one has to know the driver."""
+    try:
+        yield
+    except RedisError as error:
+        raise StorageError(f"Redis: {what}: {error}") from error

@@ -9,10 +9,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.keys import AccountKeys, MarketKeys
+from tickrouter.bus.subscribe import EntryId, parse_id, read_before
 from tickrouter.errors import StorageError
-
-EntryId = tuple[int, int]
-"""`<ms>-<n>` as two numbers."""
 
 _PAGE = 5_000
 
@@ -110,7 +108,11 @@ def stream_size(redis: Redis, key: str) -> StreamSize:
     except RedisError as error:
         raise StorageError(f"Redis does not answer: {error}") from error
     added = info.get("entries-added")
-    return StreamSize(int(info["length"]), int(added) if added is not None else None, _id(info["last-generated-id"]))
+    return StreamSize(
+        int(info["length"]),
+        int(added) if added is not None else None,
+        parse_id("last-generated-id", _text(info["last-generated-id"])),
+    )
 
 
 def market_sizes(redis: Redis, contracts: Iterable[str], kinds: Iterable[str]) -> dict[tuple[str, str], StreamSize]:
@@ -126,20 +128,6 @@ def market_sizes(redis: Redis, contracts: Iterable[str], kinds: Iterable[str]) -
     }
 
 
-def newest(redis: Redis, key: str) -> bytes | None:
-    """The field `d` of a stream's newest entry.
-
-    Raises:
-        StorageError: Redis does not answer.
-    """
-    try:
-        entries = redis.xrevrange(key, count=1)
-    except RedisError as error:
-        raise StorageError(f"Redis does not answer: {error}") from error
-    data = (entries[0][1] or {}).get(b"d") if entries else None
-    return data if isinstance(data, bytes) else None
-
-
 def entry_ids(redis: Redis, key: str, *, since_ms: int, limit: int) -> list[EntryId]:
     """Ids of the newest entries that are not older than `since_ms`, at most `limit`, in rising order.
 
@@ -147,16 +135,12 @@ def entry_ids(redis: Redis, key: str, *, since_ms: int, limit: int) -> list[Entr
         StorageError: Redis does not answer.
     """
     ids: list[EntryId] = []
-    end = "+"
-    try:
-        while len(ids) < limit:
-            page = redis.xrevrange(key, max=end, min=str(since_ms), count=min(_PAGE, limit - len(ids))) or []
-            ids += [_id(entry) for entry, _ in page]
-            if len(page) < _PAGE:
-                break
-            end = f"({_text(page[-1][0])}"
-    except RedisError as error:
-        raise StorageError(f"Redis does not answer: {error}") from error
+    while len(ids) < limit:
+        page = read_before(redis, key, ids[-1] if ids else None, count=min(_PAGE, limit - len(ids)))
+        new = [entry.id for entry in page if entry.id[0] >= since_ms]
+        ids += new
+        if len(new) < _PAGE:
+            break
     return ids[::-1]
 
 
@@ -181,11 +165,6 @@ def account_size(redis: Redis, account: str) -> AccountSize:
     except RedisError as error:
         raise StorageError(f"Redis does not answer: {error}") from error
     return AccountSize(queued, open_, work, events, fills, dead, _text(halt) if halt is not None else None, bool(lease))
-
-
-def _id(value: object) -> EntryId:
-    ms, _, n = _text(value).partition("-")
-    return int(ms), int(n)
 
 
 def _text(value: object) -> str:

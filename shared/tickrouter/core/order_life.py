@@ -160,6 +160,8 @@ def _answered(order: Order, fact: Fact) -> Order:
         case facts.Denied(reason):
             return replace(order, status=Status.DENIED, reason=reason, fact="denied")
         case facts.Sending(stamp, digest):
+            if order.stamp is not None:
+                raise IllegalTransition(f"{order.client_oid}: attempt {order.attempt} has no definite answer yet")
             return replace(order, attempt=order.attempt + 1, stamp=stamp, digest=digest, reason=None, fact="sent")
         case facts.Accepted(exchange_oid):
             status = _NEW if order.status in (_PENDING, _DOUBT) else order.status

@@ -8,7 +8,10 @@ from tickrouter.errors import ConfigError
 from tickrouter.model.contract import Contract
 from tickrouter.venues.base import MarketAdapter
 from tickrouter.venues.btcturk.market import BtcturkMarket
+from tickrouter.venues.btcturk.signing import Signer
+from tickrouter.venues.btcturk.trading import BtcturkTrading
 from tickrouter.venues.card import Card
+from tickrouter.venues.trading import TradingAdapter
 
 _MARKET: dict[str, Callable[[Card, Iterable[Contract]], MarketAdapter]] = {"btcturk": BtcturkMarket}
 
@@ -26,3 +29,26 @@ def market_adapter(card: Card, contracts: Iterable[Contract]) -> MarketAdapter:
     if card.adapter not in _MARKET:
         raise ConfigError(f"card {card.name}: adapter: no {card.adapter!r}; there are: {', '.join(sorted(_MARKET))}")
     return _MARKET[card.adapter](card, contracts)
+
+
+def trading_adapter(card: Card, *, key: tuple[str, str], socket_key: tuple[str, str] | None = None) -> TradingAdapter:
+    """The adapter of a venue's private calls, for one account.
+
+    Args:
+        card: the venue's card.
+        key: public and private key for REST.
+        socket_key: the same for the private socket, where the account has one.
+
+    Raises:
+        ConfigError: the card names an adapter that does not exist, or a key is malformed.
+    """
+    if card.adapter not in _TRADING:
+        raise ConfigError(f"card {card.name}: adapter: no {card.adapter!r}; there are: {', '.join(sorted(_TRADING))}")
+    return _TRADING[card.adapter](card, key, socket_key)
+
+
+def _btcturk_trading(card: Card, key: tuple[str, str], socket_key: tuple[str, str] | None) -> TradingAdapter:
+    return BtcturkTrading(card, Signer(*key), Signer(*socket_key) if socket_key else None)
+
+
+_TRADING = {"btcturk": _btcturk_trading}

@@ -1,0 +1,172 @@
+"""What one tenure of an account's lease holds: its lanes, its venue, its journal. It ends as a whole."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tickrouter import logs
+from tickrouter.bus.connection import Redis
+from tickrouter.bus.journal import Journal, read_order
+from tickrouter.clock import Clock
+from tickrouter.config import AccountConfig, RouterConfig
+from tickrouter.core.order_life import Change
+from tickrouter.core.recovery import Proof
+from tickrouter.errors import StorageError
+from tickrouter.model.account import Account
+from tickrouter.model.order import Order
+
+from .lane import Lane
+from .venue_link import Stopped, VenueLink
+
+DONE_KEPT = 5_000
+"""Finished orders kept in memory, for what still comes of them."""
+READERS = 8
+"""Threads for questions to the venue, apart from those that send orders."""
+
+
+class Desk:
+    """State shared by the parts of one account's router, from taking the lease to losing it."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        config: AccountConfig,
+        router: RouterConfig,
+        journal: Journal,
+        redis: Redis,
+        market_redis: Redis,
+        venue: VenueLink,
+        proof: Proof,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self.account = account
+        self.config = config
+        self.router = router
+        self.journal = journal
+        self.redis = redis
+        self.market_redis = market_redis
+        self.venue = venue
+        self.proof = proof
+        self.clock = clock
+        self.stop = stop
+        self.failure: Exception | None = None
+        self.listeners: list[Callable[[Lane, Change], None]] = []
+        self.counts: dict[str, int] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._by_exchange_oid: dict[str, Lane] = {}
+        self._done: OrderedDict[str, Lane] = OrderedDict()
+        self._lock = threading.Lock()
+        self._senders = ThreadPoolExecutor(router.workers, thread_name_prefix=f"send-{account}")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix=f"read-{account}")
+        self._log = logs.get("desk")
+
+    # --- lanes
+
+    def add(self, order: Order) -> Lane:
+        """A lane for an order of the journal; the one there is, if it is known."""
+        with self._lock:
+            lane = self._lanes.get(order.client_oid) or self._done.get(order.client_oid)
+            if lane is None:
+                lane = Lane(order, self.journal, self.clock, self._changed)
+                self._file(lane)
+            return lane
+
+    def lane(self, client_oid: str) -> Lane | None:
+        """The order's lane, also of one that is finished; None if the journal does not know it."""
+        with self._lock:
+            lane = self._lanes.get(client_oid) or self._done.get(client_oid)
+        if lane is None:
+            order = read_order(self.redis, str(self.account), client_oid)
+            lane = self.add(order) if order is not None else None
+        return lane
+
+    def lane_of(self, exchange_oid: str) -> Lane | None:
+        """The lane of the order with the venue's id; None if it is nobody's of ours."""
+        with self._lock:
+            lane = self._by_exchange_oid.get(exchange_oid)
+        if lane is None:
+            client_oid = self.journal.client_oid(exchange_oid)
+            lane = self.lane(client_oid) if client_oid else None
+        return lane
+
+    def open_lanes(self) -> list[Lane]:
+        """Lanes of orders that are not done."""
+        with self._lock:
+            return list(self._lanes.values())
+
+    def claimed(self) -> frozenset[str]:
+        """Exchange ids that belong to orders in memory."""
+        with self._lock:
+            return frozenset(self._by_exchange_oid)
+
+    def _changed(self, lane: Lane, change: Change) -> None:
+        with self._lock:
+            self._file(lane)
+        self.count(f"order_{change.order.status}", change.order.status is not change.before.status)
+        self.count("fills", len(change.order.fills) - len(change.before.fills))
+        for listener in self.listeners:
+            listener(lane, change)
+
+    def _file(self, lane: Lane) -> None:
+        order = lane.order
+        if order.exchange_oid is not None:
+            self._by_exchange_oid[order.exchange_oid] = lane
+        if not order.is_done:
+            self._lanes[order.client_oid] = lane
+            self._done.pop(order.client_oid, None)
+            return
+        self._lanes.pop(order.client_oid, None)
+        self._done[order.client_oid] = lane
+        while len(self._done) > DONE_KEPT:
+            _, old = self._done.popitem(last=False)
+            self._by_exchange_oid.pop(old.order.exchange_oid or "", None)
+
+    # --- work
+
+    def send(self, task: Callable[..., None], *args: Any) -> None:
+        """Run a task that sends to the venue."""
+        self._submit(self._senders, task, args)
+
+    def read(self, task: Callable[..., None], *args: Any) -> None:
+        """Run a task that asks the venue."""
+        self._submit(self._readers, task, args)
+
+    def _submit(self, pool: ThreadPoolExecutor, task: Callable[..., None], args: Iterable[Any]) -> None:
+        if not self.stop.is_set():
+            pool.submit(self.guarded, task, *args)
+
+    def guarded(self, task: Callable[..., None], *args: Any) -> None:
+        """Run a task; a fault of storage ends the tenure, any other is logged and counted."""
+        try:
+            task(*args)
+        except Stopped:
+            pass
+        except StorageError as error:
+            self.fail(error)
+        except Exception as error:
+            self.count("faults")
+            self._log.exception("a task failed", task=getattr(task, "__qualname__", str(task)), error=str(error))
+
+    def fail(self, error: Exception) -> None:
+        """End this tenure: recovery decides what follows."""
+        if not self.stop.is_set():
+            self.failure = error
+            self.stop.set()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Raise a counter that the state file shows."""
+        if by:
+            with self._lock:
+                self.counts[name] = self.counts.get(name, 0) + by
+
+    def close(self) -> None:
+        """Let what is under way at the venue come back, and end."""
+        self.stop.set()
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._senders.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,189 @@
+"""Sends orders and cancels: permit, journal, then the wire; cancels never wait behind places."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from tickrouter import logs
+from tickrouter.core.facts import Accepted, CancelRefused, CancelSending, Deferred, Denied, Refused, Sending, Unanswered
+from tickrouter.core.order_life import Change
+from tickrouter.errors import AmbiguousError, DefiniteError, StorageError, VenueError, is_retryable
+from tickrouter.model.event import Reason
+from tickrouter.model.order import Order, Status
+
+from .desk import Desk
+from .lane import Lane
+from .tracker import Tracker
+from .works import Works
+
+_MS = 1_000_000
+_DENIALS = {
+    "HALT": Reason("halt", "the account is halted: no new order leaves"),
+    "AGE": Reason("age", "older than its ttl before it could be sent"),
+}
+
+
+class Sender:
+    """Two lines, one of places and one of cancels; each takes permits in its own order."""
+
+    def __init__(self, desk: Desk, tracker: Tracker, works: Works) -> None:
+        self._desk = desk
+        self._tracker = tracker
+        self._works = works
+        self._places: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
+        self._cancels: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
+        self._endpoints: dict[str, str] = {}
+        self._queued: set[str] = set()
+        self._lock = threading.Lock()
+        self._log = logs.get("sender")
+        desk.listeners.append(self._changed)
+
+    def place(self, lane: Lane) -> None:
+        """Send an order when its turn comes."""
+        self._places.put(lane)
+
+    def cancel(self, lane: Lane) -> None:
+        """Send a cancel when its turn comes; one that waits already is enough."""
+        with self._lock:
+            if lane.order.client_oid in self._queued:
+                return
+            self._queued.add(lane.order.client_oid)
+        self._cancels.put(lane)
+
+    def run_places(self) -> None:
+        """Until the tenure ends: take permits for places, one after the other."""
+        self._run(self._places, self._place_when_permitted)
+
+    def run_cancels(self) -> None:
+        """Until the tenure ends: take permits for cancels, one after the other."""
+        self._run(self._cancels, self._cancel_when_permitted)
+
+    def wake(self) -> None:
+        """Let both lines notice that the tenure ended."""
+        self._places.put(None)
+        self._cancels.put(None)
+
+    def _run(self, line: queue.SimpleQueue[Lane | None], handle: Callable[[Lane], None]) -> None:
+        while not self._desk.stop.is_set():
+            lane = line.get()
+            if lane is not None:
+                self._desk.guarded(handle, lane)
+
+    # --- places
+
+    def _place_when_permitted(self, lane: Lane) -> None:
+        venue = self._desk.venue
+        endpoint = self._endpoint("place", lambda: venue.adapter.place(lane.order, 0).endpoint)
+        if venue.permit(endpoint, lambda: self._may_leave(lane)):
+            self._desk.send(self._place, lane)
+        elif lane.order.status is Status.PENDING_NEW:
+            lane.apply(Denied(_DENIALS["AGE"]))
+
+    def _may_leave(self, lane: Lane) -> bool:
+        order = lane.order
+        return order.status is Status.PENDING_NEW and self._desk.clock.now() < _deadline_ms(order) * _MS
+
+    def _place(self, lane: Lane) -> None:
+        venue = self._desk.venue
+        if lane.order.status is not Status.PENDING_NEW:
+            return
+        stamp = venue.clock.stamp()
+        request = venue.adapter.place(lane.order, stamp)
+        outcome = lane.apply(Sending(stamp, request.digest), guard_ms=_deadline_ms(lane.order))
+        if outcome in _DENIALS:
+            lane.apply(Denied(_DENIALS[outcome]))
+        if outcome != "DONE":
+            return
+        try:
+            exchange_oid = venue.send(request, venue.adapter.read_placed)
+        except DefiniteError as error:
+            self._not_taken(lane, error)
+        except AmbiguousError as error:
+            self._log.warning("no answer to a place", client_oid=lane.order.client_oid, error=str(error))
+            lane.apply(Unanswered(_reason(error)))
+        except StorageError:
+            raise
+        except Exception as error:
+            lane.apply(Unanswered(Reason("fault", f"{type(error).__name__}: {error}"[:300])))
+            raise
+        else:
+            lane.apply(Accepted(exchange_oid))
+
+    def _not_taken(self, lane: Lane, error: DefiniteError) -> None:
+        if not is_retryable(error):
+            lane.apply(Refused(_reason(error)))
+            return
+        lane.apply(Deferred(_reason(error)))
+        if error.kind == "nonce":
+            self._measure_clock()
+        self.place(lane)
+
+    def _measure_clock(self) -> None:
+        try:
+            self._desk.venue.measure_clock()
+        except VenueError as error:
+            self._log.warning("the venue's clock was not read", error=str(error))
+
+    # --- cancels
+
+    def _cancel_when_permitted(self, lane: Lane) -> None:
+        venue = self._desk.venue
+        endpoint = self._endpoint("cancel", lambda: venue.adapter.cancel("0", 0).endpoint)
+        wanted = venue.permit(endpoint, lambda: lane.order.status.is_working)
+        with self._lock:
+            self._queued.discard(lane.order.client_oid)
+        if wanted:
+            self._desk.send(self._cancel, lane)
+
+    def _cancel(self, lane: Lane) -> None:
+        venue = self._desk.venue
+        exchange_oid = lane.order.exchange_oid
+        if exchange_oid is None or lane.apply(CancelSending()) != "DONE":
+            return
+        try:
+            venue.send(venue.adapter.cancel(exchange_oid, venue.clock.stamp()), venue.adapter.read_canceled)
+        except DefiniteError as error:
+            self._cancel_refused(lane, error)
+        except AmbiguousError as error:
+            self._log.warning("no answer to a cancel", client_oid=lane.order.client_oid, error=str(error))
+            # A cancel by exchange id may be signed again, but the order may be gone already: look first.
+            self._tracker.look_now(lane)
+            if lane.order.status is Status.PENDING_CANCEL:
+                self.cancel(lane)
+        else:
+            self._tracker.look(lane)
+
+    def _cancel_refused(self, lane: Lane, error: DefiniteError) -> None:
+        if is_retryable(error):
+            if error.kind == "nonce":
+                self._measure_clock()
+            self.cancel(lane)
+            return
+        if error.kind == "order_not_found":
+            # A refused cancel is no proof of death: the venue's final word decides, and ends the command.
+            self._tracker.look(lane)
+            return
+        lane.apply(CancelRefused(_reason(error)))
+        self._works.refuse(lane.order.client_oid, _reason(error))
+
+    def _changed(self, lane: Lane, change: Change) -> None:
+        """A cancel that was asked before the exchange id was known leaves as soon as it is."""
+        order = change.order
+        waiting = order.cancel_requested is not None and not order.cancel_sent
+        if waiting and order.status.is_working and order.exchange_oid is not None:
+            self.cancel(lane)
+
+    def _endpoint(self, kind: str, find: Callable[[], str]) -> str:
+        if kind not in self._endpoints:
+            self._endpoints[kind] = find()
+        return self._endpoints[kind]
+
+
+def _deadline_ms(order: Order) -> int:
+    return order.created // _MS + order.ttl_ms
+
+
+def _reason(error: VenueError) -> Reason:
+    return Reason(error.kind, error.text, error.code)

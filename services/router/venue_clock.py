@@ -1,0 +1,35 @@
+"""The venue's clock, as measured, and stamps that never repeat a millisecond."""
+
+from __future__ import annotations
+
+import threading
+
+from tickrouter.clock import Clock
+
+_MS = 1_000_000
+
+
+class VenueClock:
+    """Our clock plus the measured offset to the venue's."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last_ms = 0
+        self.offset = 0
+        """The venue's clock less ours, ns."""
+
+    def measured(self, sent: int, venue_time: int, received: int) -> None:
+        """Take one measurement: the venue read its clock between our two readings."""
+        with self._lock:
+            self.offset = venue_time - (sent + received) // 2
+
+    def now(self) -> int:
+        """The venue's time as far as known, ns."""
+        return self._clock.now() + self.offset
+
+    def stamp(self) -> int:
+        """Time for a signature, ns in whole ms: no millisecond is used twice for a key."""
+        with self._lock:
+            self._last_ms = max((self._clock.now() + self.offset) // _MS, self._last_ms + 1)
+            return self._last_ms * _MS

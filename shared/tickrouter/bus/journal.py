@@ -1,0 +1,321 @@
+"""The journal of an account: every step of its orders, each one atomic write that may be repeated without harm."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgpack
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from tickrouter.bus import order_hash
+from tickrouter.bus.codec import pack_map
+from tickrouter.bus.connection import Redis, storage_errors
+from tickrouter.bus.keys import AccountKeys
+from tickrouter.bus.scripts import Script
+from tickrouter.core.order_life import Change
+from tickrouter.errors import LeaseLost, RedisForgot, StorageError
+from tickrouter.model.event import Event
+from tickrouter.model.order import Order
+
+Admission = Literal["ADMITTED", "REPEAT", "DUPLICATE", "HALTED"]
+StepOutcome = Literal["DONE", "REPEAT", "CONFLICT", "HALT", "AGE", "CANCEL"]
+
+GROUP = "router"
+"""Consumer group and consumer of the queue: a new holder of the lease reads what the last one claimed."""
+RESEND_FOR = 10.0
+"""Seconds for which an unanswered write is sent again before it counts as failed."""
+KEPT_AFTER_FINAL_MS = 7 * 24 * 3600 * 1000
+"""How long the hash of a finished order stays."""
+_DEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the queue."""
+
+    id: str
+    data: bytes | None
+
+    @property
+    def ms(self) -> int:
+        """When Redis took it, ms since 1970 UTC."""
+        return int(self.id.partition("-")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What Redis knows of itself and of the account; epoch 0 where it knows nothing."""
+
+    epoch: int
+    rev: int
+    seq: int
+    run_id: str
+
+
+class Journal:
+    """Reads and writes for one account, under its lease."""
+
+    def __init__(self, redis: Redis, account: str, token: Callable[[], str]) -> None:
+        self._redis: Any = redis
+        self._token = token
+        self.account = account
+        self.keys = AccountKeys(account)
+        self._rev = 0
+        self._rev_lock = threading.Lock()
+        self._scripts = {name: Script("guard", name, mark=account) for name in ("admit", "step", "tell", "bury")}
+        self._epoch = Script("epoch", mark=account)
+
+    # --- opening
+
+    @storage_errors("prepare")
+    def prepare(self) -> None:
+        """Load the scripts and make the queue's group. Only the lease holder may."""
+        for script in (*self._scripts.values(), self._epoch):
+            script.load(self._redis)
+        try:
+            self._redis.xgroup_create(self.keys.orders, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    @storage_errors("meta")
+    def meta(self) -> Meta:
+        """What Redis holds."""
+        raw = self._redis.hgetall(self.keys.meta)
+        text = {key.decode(): value.decode() for key, value in raw.items()}
+        return Meta(int(text.get("epoch", 0)), int(text.get("rev", 0)), int(text.get("seq", 0)), text.get("run_id", ""))
+
+    @storage_errors("run id")
+    def run_id(self) -> str:
+        """The server's own random name, new with each of its starts."""
+        return str(self._redis.info("server")["run_id"])
+
+    def go_on(self, meta: Meta) -> None:
+        """Continue in the epoch that is open."""
+        self._rev = meta.rev
+
+    @storage_errors("open epoch")
+    def open_epoch(self, epoch: int, run_id: str, event: Event, halt: str) -> None:
+        """Open an epoch; numbers begin again at 1.
+
+        Raises:
+            LeaseLost: the lease is another's.
+        """
+        keys = [self.keys.meta, self.keys.lease, self.keys.events, self.keys.fills, self.keys.halt]
+        args = [self._token(), epoch, run_id, _raw(_split(event)), halt]
+        outcome, rev = self._checked(self._epoch.call(self._redis, keys, args))
+        self._rev = int(rev)
+        if outcome not in (b"DONE", b"REPEAT"):
+            raise StorageError(f"the epoch could not be opened: {outcome!r}")
+
+    @property
+    def rev(self) -> int:
+        """The highest number of a write that Redis acknowledged."""
+        return self._rev
+
+    # --- reading
+
+    @storage_errors("claim")
+    def claim(self, *, pending: bool, count: int = 100, block_ms: int | None = None) -> list[Entry]:
+        """Entries of the queue: those claimed before and not admitted, or new ones."""
+        answer = self._redis.xreadgroup(
+            GROUP, GROUP, {self.keys.orders: "0" if pending else ">"}, count=count, block=block_ms
+        )
+        entries = answer[0][1] if answer else []
+        return [Entry(entry_id.decode(), (fields or {}).get(b"d")) for entry_id, fields in entries]
+
+    @storage_errors("open orders")
+    def open_orders(self) -> list[Order]:
+        """Every order that is not done."""
+        ids = sorted(oid.decode() for oid in self._redis.smembers(self.keys.open))
+        found = [read_order(self._redis, self.account, oid) for oid in ids]
+        return [order for order in found if order is not None]
+
+    @storage_errors("work")
+    def work(self) -> dict[str, bytes]:
+        """Commands other than place that have no outcome yet, by id."""
+        return {key.decode(): value for key, value in self._redis.hgetall(self.keys.work).items()}
+
+    @storage_errors("watched")
+    def watched(self) -> list[str]:
+        """Client ids of NeverPlaced orders that are still looked for."""
+        return [oid.decode() for oid in self._redis.zrange(self.keys.watch, 0, -1)]
+
+    @storage_errors("client oid")
+    def client_oid(self, exchange_oid: str) -> str | None:
+        """The client id that an exchange id belongs to."""
+        found = self._redis.hget(self.keys.xoid, exchange_oid)
+        return found.decode() if found else None
+
+    @storage_errors("halt")
+    def halt(self) -> str:
+        """`run`, or why nothing is sent; a missing key counts as halted."""
+        value = self._redis.get(self.keys.halt)
+        return value.decode() if isinstance(value, bytes) else "halt:missing:no word of an operator in Redis"
+
+    # --- writing
+
+    def admit_place(
+        self, entry: Entry, order: Order, event: Event, halted: Change, duplicate: Event, *, forget_before_ms: int
+    ) -> Admission:
+        """Admit a place, or write its denial: an order that is final already does not go to the open ones."""
+        fields = order_hash.to_hash(order)
+        halted_fields = order_hash.to_hash(halted.order)
+        body = {
+            "kind": "place",
+            "client_oid": order.client_oid,
+            "is_open": not order.is_done,
+            "fields": _flat(fields),
+            "event": _split(event),
+            "halted_fields": _flat(halted_fields),
+            "halted_event": _split(halted.events[-1]) if halted.events else _split(event),
+            "duplicate_event": _split(duplicate),
+        }
+        return self._admit(entry, order.command, [self.keys.order(order.client_oid)], body, forget_before_ms)
+
+    def admit_work(
+        self, entry: Entry, command: str, work: bytes, marked: list[str], *, forget_before_ms: int
+    ) -> Admission:
+        """Admit any other command; the orders `marked` are asked to be cancelled from here on."""
+        keys = [self.keys.order(oid) for oid in marked]
+        return self._admit(entry, command, keys, {"kind": "work", "work": work}, forget_before_ms)
+
+    def admit_refused(self, entry: Entry, command: str, event: Event, *, forget_before_ms: int) -> Admission:
+        """Take a command off the queue that comes to nothing but an event."""
+        return self._admit(entry, command, [], {"kind": "refused", "event": _split(event)}, forget_before_ms)
+
+    def _admit(
+        self, entry: Entry, command: str, orders: list[str], body: dict[str, Any], forget_before_ms: int
+    ) -> Admission:
+        keys = self.keys
+        names = [keys.orders, keys.seen, keys.events, keys.fills, keys.open, keys.work, keys.halt, *orders]
+        outcome: Admission = self._write("admit", names, [entry.id, command, entry.ms, forget_before_ms, _raw(body)])
+        return outcome
+
+    def step(
+        self, change: Change, *, guard_ms: int | None = None, watch: int | Literal[False] | None = None
+    ) -> StepOutcome:
+        """Write one step of an order with its events.
+
+        Args:
+            change: the order before and after, and its events.
+            guard_ms: before a request leaves: look again at halt, cancel and this deadline (ms since 1970 UTC).
+            watch: deadline in ms until which a NeverPlaced order is looked for, or False to end that.
+
+        Raises:
+            LeaseLost, RedisForgot, StorageError: not written, as far as known.
+        """
+        before, after = change.before, change.order
+        fields, unset = order_hash.changes(before, after)
+        body: dict[str, Any] = {
+            "step": after.step,
+            "client_oid": after.client_oid,
+            "fields": _flat(fields),
+            "unset": unset or None,
+            "events": [_split(event) for event in change.events],
+            "guard": guard_ms,
+            "watch": watch,
+        }
+        if after.is_done != before.is_done:
+            body["open"] = not after.is_done
+        if after.is_done:
+            body["expire_ms"] = KEPT_AFTER_FINAL_MS
+        if after.exchange_oid is not None and after.exchange_oid != before.exchange_oid:
+            body["exchange_oid"] = after.exchange_oid
+        keys = self.keys
+        names = [keys.order(after.client_oid), keys.open, keys.events, keys.fills, keys.xoid, keys.watch, keys.halt]
+        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])
+        return outcome
+
+    def tell(self, events: tuple[Event, ...], *, command: str | None = None) -> bool:
+        """Publish events of no order, ending a command's work; False if that had ended before."""
+        body = _without_none({"events": [_split(event) for event in events], "command": command})
+        names = [self.keys.events, self.keys.fills, self.keys.work]
+        return bool(self._write("tell", names, [_raw(body)]) == "DONE")
+
+    def bury(self, entry: Entry, reason: str, kept: int) -> None:
+        """Put an entry that cannot be read aside."""
+        data = entry.data or b""
+        digest = hashlib.sha256(data).hexdigest()
+        args = [entry.id, reason[:500], data[:_DEAD_BYTES], digest, len(data), kept]
+        self._write("bury", [self.keys.orders, self.keys.dead], args)
+
+    def _write(self, name: str, keys: list[str], args: list[Any]) -> Any:
+        """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again."""
+        script = self._scripts[name]
+        names = [self.keys.meta, self.keys.lease, *keys]
+        deadline = time.monotonic() + RESEND_FOR
+        while True:
+            try:
+                answer = script.call(self._redis, names, [self._token(), self._rev, *args])
+            except (RedisConnectionError, RedisTimeout) as error:
+                if time.monotonic() > deadline:
+                    raise StorageError(f"Redis did not answer {name} for {RESEND_FOR:.0f} s: {error}") from error
+                time.sleep(0.02)
+                continue
+            except RedisError as error:
+                raise StorageError(f"Redis refused {name}: {error}") from error
+            outcome, rev = self._checked(answer)
+            with self._rev_lock:
+                self._rev = max(self._rev, int(rev))
+            return outcome.decode()
+
+    @staticmethod
+    def _checked(answer: list[Any]) -> tuple[bytes, int]:
+        if answer[0] == b"LEASE":
+            raise LeaseLost("another router, or none, holds the lease")
+        if answer[0] == b"FORGOT":
+            raise RedisForgot("Redis is behind what it acknowledged")
+        return answer[0], answer[1]
+
+
+@storage_errors("order")
+def read_order(redis: Redis, account: str, client_oid: str) -> Order | None:
+    """An order from the journal, or None where there is none (any more)."""
+    return order_hash.from_hash(_hash(redis, account, client_oid))
+
+
+@storage_errors("order")
+def read_history(redis: Redis, account: str, client_oid: str) -> list[str]:
+    """What is written behind each step of an order: time in ns, status, what was said."""
+    return order_hash.history(_hash(redis, account, client_oid))
+
+
+def _hash(redis: Any, account: str, client_oid: str) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = redis.hgetall(AccountKeys(account).order(client_oid))
+    return found
+
+
+def _raw(body: Any) -> bytes:
+    """msgpack of the old form, whose raw strings Lua reads as bytes."""
+    packed: bytes = msgpack.packb(body, use_bin_type=False)
+    return packed
+
+
+def _without_none(body: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _flat(fields: dict[str, order_hash.Value]) -> list[order_hash.Value]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def _split(event: Event) -> list[bytes]:
+    """An event's bytes around the numbers that the script puts in: epoch, seq, and a fill's own."""
+    wire = event.to_wire()
+    size = len(wire) + 2 + (1 if event.fill else 0)
+    head = b"\xde" + size.to_bytes(2, "big") + msgpack.packb("epoch")
+    tail = b"".join(msgpack.packb(key) + msgpack.packb(value) for key, value in wire.items())
+    parts = [head, msgpack.packb("seq"), tail]
+    if event.fill is not None:
+        fill = event.fill.to_wire()
+        parts[2] += msgpack.packb("fill") + b"\xde" + (len(fill) + 1).to_bytes(2, "big") + msgpack.packb("seq")
+        parts.append(pack_map(fill)[1:])
+    return parts

@@ -1,0 +1,47 @@
+-- Admit one command: from here on the work lists hold it, and the queue does not.
+-- KEYS[3] orders:{account}         stream  the queue; the entry is acknowledged and deleted
+-- KEYS[4] seen:{account}           zset    command ids admitted, by time
+-- KEYS[5] events:{account}         stream
+-- KEYS[6] fills:{account}          stream
+-- KEYS[7] open:{account}           set
+-- KEYS[8] work:{account}           hash
+-- KEYS[9] halt:{account}           string
+-- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks
+-- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped
+-- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), fields, is_open, event, halted_fields, halted_event, duplicate_event, work
+-- Returns {outcome, rev}: ADMITTED, REPEAT, DUPLICATE (client id is taken) or HALTED.
+local a = cmsgpack.unpack(ARGV[7])
+local function done(outcome)
+  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[4])
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[6])
+  redis.call('XACK', KEYS[3], 'router', ARGV[3])
+  redis.call('XDEL', KEYS[3], ARGV[3])
+  return {outcome, redis.call('HINCRBY', KEYS[1], 'rev', 1)}
+end
+local function say(event)
+  event.events, event.fills = KEYS[5], KEYS[6]
+  publish(event)
+end
+if redis.call('ZSCORE', KEYS[4], ARGV[4]) then return done('REPEAT') end
+if a.kind == 'refused' then
+  say(a.event)
+  return done('ADMITTED')
+end
+if a.kind == 'work' then
+  redis.call('HSET', KEYS[8], ARGV[4], a.work)
+  for i = 10, #KEYS do redis.call('HSETNX', KEYS[i], 'cancel_requested', ARGV[4]) end
+  return done('ADMITTED')
+end
+if redis.call('EXISTS', KEYS[10]) == 1 then
+  say(a.duplicate_event)
+  return done('DUPLICATE')
+end
+if a.is_open and redis.call('GET', KEYS[9]) ~= 'run' then
+  redis.call('HSET', KEYS[10], unpack(a.halted_fields))
+  say(a.halted_event)
+  return done('HALTED')
+end
+redis.call('HSET', KEYS[10], unpack(a.fields))
+if a.is_open then redis.call('SADD', KEYS[7], a.client_oid) end
+say(a.event)
+return done('ADMITTED')

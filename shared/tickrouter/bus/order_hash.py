@@ -1,0 +1,110 @@
+"""An order as the fields of its journal hash: text that a person can read with HGETALL, but for tags and fills."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any
+
+from tickrouter.bus.codec import pack_map, unpack_map
+from tickrouter.model.account import Account
+from tickrouter.model.contract import Contract
+from tickrouter.model.event import Reason
+from tickrouter.model.fill import Fill
+from tickrouter.model.money import plain
+from tickrouter.model.order import Order, Status
+
+Value = str | bytes
+_FILL = "fill:"
+_FACT = "fact:"
+_INTEGERS = frozenset({"created", "ttl_ms", "step", "attempt", "stamp", "updated"})
+_DECIMALS = frozenset({"price", "amount", "quote_amount", "stop_price", "filled", "average_price", "venue_filled"})
+_NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
+
+
+def to_hash(order: Order) -> dict[str, Value]:
+    """All fields of an order that has none yet in Redis."""
+    written = {name: _text(name, value) for name in _NAMES if (value := getattr(order, name)) is not None}
+    return written | _fill_fields(order, {}) | _fact_field(order)
+
+
+def changes(before: Order, after: Order) -> tuple[dict[str, Value], list[str]]:
+    """Fields to set and fields to delete, so that the hash of `before` becomes that of `after`."""
+    changed: dict[str, Value] = {}
+    unset: list[str] = []
+    for name in _NAMES:
+        value = getattr(after, name)
+        if value == getattr(before, name):
+            continue
+        if value is None:
+            unset.append(name)
+        else:
+            changed[name] = _text(name, value)
+    return changed | _fill_fields(after, before.fills) | _fact_field(after), unset
+
+
+def from_hash(raw: dict[bytes, bytes]) -> Order | None:
+    """Inverse of `to_hash`; None for an empty hash. Unknown fields are ignored.
+
+    Raises:
+        KeyError: a field is missing.
+    """
+    if not raw:
+        return None
+    given: dict[str, Any] = {}
+    fills: dict[str, Fill] = {}
+    for key, data in raw.items():
+        name = key.decode()
+        if name.startswith(_FILL):
+            fills[name.removeprefix(_FILL)] = Fill.from_wire(unpack_map(data))
+        elif name in _NAMES:
+            given[name] = _value(name, data)
+    return Order(**given, fills=fills)
+
+
+def history(raw: dict[bytes, bytes]) -> list[str]:
+    """What is written behind each step, in order: time in ns, status, what the venue or we said."""
+    steps = {int(key[len(_FACT) :]): data.decode() for key, data in raw.items() if key.startswith(_FACT.encode())}
+    return [steps[number] for number in sorted(steps)]
+
+
+def _fill_fields(order: Order, known: dict[str, Fill]) -> dict[str, Value]:
+    return {_FILL + key: pack_map(fill.to_wire()) for key, fill in order.fills.items() if key not in known}
+
+
+def _fact_field(order: Order) -> dict[str, Value]:
+    return {f"{_FACT}{order.step}": f"{order.updated} {order.status} {order.fact}"}
+
+
+def _text(name: str, value: Any) -> Value:
+    if name == "tags":
+        return pack_map(value)
+    if name == "reason":
+        return pack_map(value.to_wire())
+    if name in _DECIMALS:
+        return plain(value)
+    if isinstance(value, bool):
+        return "1" if value else ""
+    return str(value)
+
+
+def _value(name: str, data: bytes) -> Any:
+    if name == "tags":
+        return unpack_map(data)
+    if name == "reason":
+        return Reason.from_wire(unpack_map(data))
+    text = data.decode()
+    if name in _INTEGERS:
+        return int(text)
+    if name in _DECIMALS:
+        return Decimal(text)
+    match name:
+        case "account":
+            return Account.parse(text)
+        case "contract":
+            return Contract.parse(text)
+        case "status":
+            return Status(text)
+        case "cancel_sent":
+            return text == "1"
+    return text

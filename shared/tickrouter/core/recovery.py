@@ -1,0 +1,128 @@
+"""What a venue's listings prove of an order in doubt. Only evidence settles it; absence counts last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tickrouter.core.facts import VenueFill, VenueOrder, same_id
+from tickrouter.model.order import Order
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One pass over a venue's sources for one contract.
+
+    Attributes:
+        venue_time: the venue's own clock, asked before the sources, ns.
+        orders: all that the listings show.
+        fills: all that the list of executions shows.
+        answered: sources that answered in full; a full page is no answer.
+        claimed: exchange ids that belong to other orders of ours.
+    """
+
+    venue_time: int
+    orders: tuple[VenueOrder, ...]
+    fills: tuple[VenueFill, ...]
+    answered: frozenset[str]
+    claimed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrder:
+    """The venue shows it."""
+
+    order: VenueOrder
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFills:
+    """The venue shows executions of it."""
+
+    fills: tuple[VenueFill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenAbsent:
+    """It is nowhere, and would be somewhere by now. `text` is the evidence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalike:
+    """An order nobody claims could be it: an operator decides."""
+
+    exchange_oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """No conclusion yet. `text` says what is missing."""
+
+    text: str
+
+
+Verdict = FoundOrder | FoundFills | ProvenAbsent | Lookalike | Undecided
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a venue's card says may be concluded.
+
+    Attributes:
+        tolerance: ns by which a stamp may differ from the venue's clock; None where requests have no stamp.
+        lag: ns after which an accepted order shows in every source.
+        sources: all of them must answer.
+    """
+
+    tolerance: int | None
+    lag: int
+    sources: tuple[str, ...]
+
+
+def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
+    """What one pass of evidence says of an order in doubt."""
+    mine = [found for found in evidence.orders if _is_mine(order, found.exchange_oid, found.client_oid)]
+    if mine:
+        return FoundOrder(max(mine, key=lambda found: found.filled))
+    fills = tuple(fill for fill in evidence.fills if _is_mine(order, fill.exchange_oid, fill.client_oid))
+    if fills:
+        return FoundFills(fills)
+    missing = [source for source in proof.sources if source not in evidence.answered]
+    if missing:
+        return Undecided(f"no full answer from {', '.join(missing)}")
+    if proof.tolerance is None or order.stamp is None:
+        return Undecided("the request had no stamp that the venue would refuse for its age: an operator decides")
+    quiet_until = order.stamp + proof.tolerance + proof.lag
+    if evidence.venue_time <= quiet_until:
+        left = (quiet_until - evidence.venue_time) / SECOND
+        return Undecided(f"absent so far; the quiet window lasts {left:.1f} s more")
+    twin = next((found for found in evidence.orders if _looks_alike(order, found, evidence, proof.tolerance)), None)
+    if twin is not None:
+        return Lookalike(twin.exchange_oid)
+    seconds = (evidence.venue_time - order.stamp) / SECOND
+    return ProvenAbsent(
+        f"{', '.join(proof.sources)} answered {seconds:.1f} s after the stamp by the venue's clock; none shows it"
+    )
+
+
+def _is_mine(order: Order, exchange_oid: str, client_oid: str) -> bool:
+    return exchange_oid == order.exchange_oid or bool(client_oid and same_id(order.client_oid, client_oid))
+
+
+def _looks_alike(order: Order, found: VenueOrder, evidence: Evidence, tolerance: int) -> bool:
+    if found.exchange_oid in evidence.claimed or order.stamp is None:
+        return False
+    if found.time and found.time < order.stamp - tolerance:
+        return False
+    same_kind = (found.contract, found.side, found.type) == (order.contract, order.side, order.type)
+    same_price = order.price is None or found.price == order.price
+    return same_kind and same_price and (order.amount is None or _same(found.amount, order.amount))
+
+
+def _same(theirs: Decimal | None, ours: Decimal) -> bool:
+    return theirs is None or theirs == ours

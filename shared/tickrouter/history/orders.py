@@ -1,0 +1,37 @@
+"""What MongoDB's copy of an account's events knows: the router asks it when Redis forgot."""
+
+from __future__ import annotations
+
+from pymongo import DESCENDING
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from tickrouter.errors import StorageError
+from tickrouter.history.connection import Document
+
+
+def highest_epoch(db: Database[Document], account: str) -> int:
+    """The highest epoch among the copied events; 0 where there is none.
+
+    Raises:
+        StorageError: MongoDB did not answer, so nothing can be said.
+    """
+    found = _newest(db, {"account": account})
+    return int(found["epoch"]) if found else 0
+
+
+def last_halt(db: Database[Document], account: str) -> str | None:
+    """The operator's last word: `run` or `halt:…`; None where there never was one.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    found = _newest(db, {"account": account, "type": "halt"})
+    return str(found["fact"]) if found and found.get("fact") else None
+
+
+def _newest(db: Database[Document], query: Document) -> Document | None:
+    try:
+        return db.events.find_one(query, sort=[("epoch", DESCENDING), ("seq", DESCENDING)])
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: events of {query['account']}: {error}") from error
