@@ -1,0 +1,154 @@
+"""Writing one contract's market streams: one Lua call a batch, under a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from redis.exceptions import RedisError, ResponseError
+
+from tickrouter.bus.connection import Redis
+from tickrouter.bus.keys import MarketKeys
+from tickrouter.bus.lease import Lease
+from tickrouter.bus.scripts import Script
+from tickrouter.core.entry_ids import EntryId, text_of
+from tickrouter.errors import LeaseLost, StorageError, StreamConflict
+
+_PUBLISH = Script("publish")
+
+
+class Entry(NamedTuple):
+    """One record on its way: kind, id, and the msgpack of its short list."""
+
+    kind: str
+    id: EntryId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a batch.
+
+    Attributes:
+        stored: entries that stand in their streams, those that stood there before included.
+        repeated: those of them that stood there before.
+        conflict: why the entry behind them was refused, or None where all are stored. The rest was not tried.
+    """
+
+    stored: int
+    repeated: int
+    conflict: StreamConflict | None = None
+
+
+class Publisher:
+    """The only writer of a contract's streams, as long as it holds the lease."""
+
+    def __init__(
+        self, redis: Redis, contract: str, limits: Mapping[str, int], *, lease_ms: int = 2000, prefix: str = ""
+    ) -> None:
+        """Set up; nothing is sent.
+
+        Args:
+            redis: a client that retries nothing by itself.
+            contract: canonical name.
+            limits: entries kept, by kind; only these kinds can be written.
+            lease_ms: how long the lease holds without a write or a renewal.
+            prefix: sets a replay apart from the live data.
+        """
+        self.contract = contract
+        self._redis = redis
+        self._keys = MarketKeys(contract, prefix)
+        self._lease = Lease(redis, self._keys.lease, lease_ms)
+        self._kinds = {kind: number for number, kind in enumerate(limits, 1)}
+        self._stream_keys = [self._keys.stream(kind) for kind in limits]
+        self._stream_args: list[Any] = [value for item in limits.items() for value in item]
+
+    def acquire(self) -> bool:
+        """Take the lease if nobody holds it.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        try:
+            _PUBLISH.load(self._redis)
+            return self._lease.acquire()
+        except RedisError as error:
+            raise StorageError(f"Redis: lease of {self.contract}: {error}") from error
+
+    def release(self) -> None:
+        """Give the lease up, if it is still ours.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        try:
+            self._lease.release()
+        except RedisError as error:
+            raise StorageError(f"Redis: lease of {self.contract}: {error}") from error
+
+    def last_ids(self) -> dict[str, EntryId]:
+        """The highest id that each stream ever held; kinds without a stream are left out.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        found: dict[str, EntryId] = {}
+        for kind, key in zip(self._kinds, self._stream_keys, strict=True):
+            try:
+                raw = self._redis.xinfo_stream(key)["last-generated-id"]
+            except ResponseError as error:
+                if "no such key" not in str(error):
+                    raise StorageError(f"Redis: {key}: {error}") from error
+                continue
+            except RedisError as error:
+                raise StorageError(f"Redis: {key}: {error}") from error
+            ms, _, n = (raw.decode() if isinstance(raw, bytes) else str(raw)).partition("-")
+            found[kind] = int(ms), int(n)
+        return found
+
+    def publish(self, entries: Sequence[Entry], through: Mapping[str, str] | None = None) -> Published:
+        """Write a batch in order and renew the lease; an empty batch renews it alone.
+
+        Args:
+            entries: of this contract, in the order of their ids within each kind.
+            through: other sinks' fields for `through:{contract}`, e.g. `mongo:tick` to an id.
+
+        Raises:
+            LeaseLost: another's token, or none, is in the lease; nothing was written.
+            RedisForgot: the server does not know the script: it was restarted or replaced; nothing was written.
+            StorageError: Redis did not answer (the batch may or may not be stored; sending it again is harmless),
+                or refused an entry.
+        """
+        fields = through or {}
+        args: list[Any] = [self._lease.token, self._lease.milliseconds, len(fields)]
+        for item in fields.items():
+            args += item
+        args += self._stream_args
+        for entry in entries:
+            args += (self._kinds[entry.kind], text_of(entry.id), entry.data)
+        try:
+            answer = _PUBLISH.call(self._redis, [self._keys.lease, self._keys.through, *self._stream_keys], args)
+        except RedisError as error:
+            raise StorageError(f"Redis: streams of {self.contract}: {error}") from error
+        outcome, stored, repeated, text = answer[0], int(answer[1]), int(answer[2]), answer[3].decode(errors="replace")
+        done = stored + repeated
+        if outcome == b"DONE":
+            return Published(done, repeated)
+        if outcome == b"LEASE":
+            raise LeaseLost(f"lease of {self.contract} is not ours any more")
+        refused = f"{self.contract}: {entries[done].kind} {text_of(entries[done].id)}"
+        if outcome == b"CONFLICT":
+            return Published(done, repeated, StreamConflict(f"{refused} was refused, and {text}"))
+        raise StorageError(f"Redis refused {refused}: {text}")
+
+    def load(self) -> None:
+        """Make the server know the script again, after `RedisForgot`.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        try:
+            _PUBLISH.load(self._redis)
+        except RedisError as error:
+            raise StorageError(f"Redis: {error}") from error
