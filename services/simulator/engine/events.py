@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Literal
 
-from .order import Method, Side, Status
+from .order import ZERO, Method, Order, Side, Status
 
 
 class Change(IntEnum):
@@ -108,3 +108,26 @@ class OrderEnded:
 
 
 Event = BookChanged | TradePrinted | OrderInserted | OrderFilled | OrderTriggered | OrderEnded
+
+
+def order_of(event: OrderInserted) -> Order:
+    """The order that an insertion made, as it was before its first match."""
+    by_budget = event.side == "buy" and event.method in (Method.MARKET, Method.STOP_MARKET)
+    amount = ZERO if by_budget else event.asked
+    return Order(
+        event.order_id,
+        event.account,
+        event.pair,
+        event.side,
+        event.method,
+        event.price,
+        amount,
+        amount,
+        event.time_ms,
+        budget=event.asked if by_budget else ZERO,
+        stop_price=event.stop_price,
+        client_id=event.client_id,
+        update_ms=event.time_ms,
+        waiting=event.method in (Method.STOP_LIMIT, Method.STOP_MARKET),
+        asked=event.asked,
+    )

@@ -13,7 +13,7 @@ from typing import Literal
 from ..accounts import TAKER_COST, Accounts
 from ..pairs import Pair
 from .book import Book
-from .events import BookChanged, Event, OrderEnded, OrderFilled, OrderInserted, OrderTriggered, TradePrinted
+from .events import BookChanged, Event, OrderEnded, OrderFilled, OrderInserted, OrderTriggered, TradePrinted, order_of
 from .matching import Match, crossed, printed, sweep
 from .order import ZERO, Method, Order, Side, Status
 from .settlement import Settlement, need
@@ -147,27 +147,25 @@ class Exchange:
         Raises:
             ShortOfFunds: nothing was done.
         """
-        order = self._order(wish, time_ms)
+        inserted = OrderInserted(
+            wish.account,
+            self._next_order,
+            wish.pair,
+            wish.side,
+            wish.method,
+            wish.price,
+            wish.stop_price,
+            wish.quantity,
+            wish.client_id,
+            time_ms,
+        )
+        order = order_of(inserted)
         wallet = self.settlement.held(order)
         if wallet.free < need(order):
             raise ShortOfFunds(in_orders=wallet.total >= need(order))
-        self._next_order += 1
         self.settlement.open(order)
         self.adopt(order)
-        self._events.append(
-            OrderInserted(
-                wish.account,
-                order.id,
-                wish.pair,
-                wish.side,
-                wish.method,
-                wish.price,
-                wish.stop_price,
-                wish.quantity,
-                wish.client_id,
-                time_ms,
-            )
-        )
+        self._events.append(inserted)
         book = self._books[wish.pair]
         if order.waiting:
             self._stops[wish.pair][order.id] = order
@@ -228,27 +226,6 @@ class Exchange:
         return self._books[pair].next_number
 
     # Inside
-
-    def _order(self, wish: Placement, time_ms: int) -> Order:
-        by_budget = wish.side == "buy" and wish.method in (Method.MARKET, Method.STOP_MARKET)
-        amount = ZERO if by_budget else wish.quantity
-        return Order(
-            self._next_order,
-            wish.account,
-            wish.pair,
-            wish.side,
-            wish.method,
-            wish.price,
-            amount,
-            amount,
-            time_ms,
-            budget=wish.quantity if by_budget else ZERO,
-            stop_price=wish.stop_price,
-            client_id=wish.client_id,
-            update_ms=time_ms,
-            waiting=wish.method in (Method.STOP_LIMIT, Method.STOP_MARKET),
-            asked=wish.quantity,
-        )
 
     def _activate(self, book: Book, order: Order, time_ms: int) -> None:
         """Match a client's order; what is left of it rests or is dropped."""
