@@ -12,6 +12,7 @@ from tickrouter.bus.journal import read_order
 from tickrouter.bus.keys import AccountKeys
 from tickrouter.errors import InvalidValue, StorageError, Unreadable
 from tickrouter.model.account import Account, Balance
+from tickrouter.model.fields import int64
 from tickrouter.model.money import decimal_of
 from tickrouter.model.order import Order
 
@@ -141,7 +142,7 @@ def find_order(redis: Redis, account: Account, client_oid: str) -> Order | None:
 def _balance(currency: str, data: bytes) -> Balance:
     fields = unpack_map(data)
     total, free, locked = (decimal_of(f"balance.{name}", fields.get(name)) for name in ("total", "free", "locked"))
-    return Balance(currency, total, free, locked, fields.get("time", 0))
+    return Balance(currency, total, free, locked, int64("balance.time", fields.get("time")))
 
 
 def entries_of(rows: Any) -> list[Entry]:

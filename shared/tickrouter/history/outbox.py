@@ -160,19 +160,6 @@ def final_event(db: Database[Document], account: Account, client_oid: str) -> by
     return found["d"] if found else None
 
 
-def last_number(db: Database[Document], collection: Numbered, account: Account) -> Number | None:
-    """The highest stored number of an account, or None.
-
-    Raises:
-        StorageError: MongoDB did not answer.
-    """
-    try:
-        found = db[collection].find_one({"account": str(account)}, sort=[("epoch", DESCENDING), ("seq", DESCENDING)])
-    except PyMongoError as error:
-        raise StorageError(f"MongoDB: {collection}: {error}") from error
-    return (found["epoch"], found["seq"]) if found else None
-
-
 def order_document(order: Order, epoch: int) -> Document:
     """An order as a document: `_id` `<account>#<client_oid>`, its fields, money as Decimal128, `at` its creation."""
     document: Document = {"_id": f"{order.account}#{order.client_oid}", "epoch": epoch, "at": utc(order.created)}

@@ -169,6 +169,20 @@ def between(
             return
 
 
+def through(db: Database[Document], kind: str, contract: str) -> EntryId | None:
+    """The id up to which every record of the stream is stored here, or None where nothing is.
+
+    Raises:
+        InvalidValue: no such kind.
+        StorageError: MongoDB did not answer.
+    """
+    try:
+        found = db.through.find_one({"_id": f"{contract}#{_known_kind(kind)}"})
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: through: {error}") from error
+    return (found["ms"], found["n"]) if found else None
+
+
 def newest(db: Database[Document], kind: str, contract: str) -> Record | None:
     """The newest stored record, or None.
 

@@ -105,6 +105,11 @@ class Event:
         """The stream entry's id, `<epoch>-<seq>`."""
         return f"{self.epoch}-{self.seq}"
 
+    @property
+    def fill_id(self) -> str | None:
+        """The entry's id in the stream of fills, `<epoch>-<fill seq>`; None for other events."""
+        return None if self.fill is None else f"{self.epoch}-{self.fill.seq}"
+
     def to_wire(self) -> dict[str, Any]:
         """The event's map without `epoch`, `seq` and `fill`, which the publishing script adds."""
         wire: dict[str, Any] = {"time": self.time, "account": str(self.account), "type": self.type}

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from tickrouter.bus.codec import unpack_record
 from tickrouter.bus.subscribe import START, Entry, EntryId, id_text
+from tickrouter.core.entry_ids import SESSION_BITS, session_of
 from tickrouter.errors import StorageError, Unreadable
 from tickrouter.model.book import Book
 from tickrouter.model.feed import Feed
@@ -16,8 +17,6 @@ from tickrouter.model.trade import Trade
 
 R = TypeVar("R", bound=Tick | Trade | Book)
 
-SESSION_BITS = 40
-"""`n` of an entry id is session * 2^40 + k; k is dense within a session."""
 _K = (1 << SESSION_BITS) - 1
 _NS_PER_MS = 1_000_000
 
@@ -48,7 +47,7 @@ def is_session_start(entry_id: EntryId) -> bool:
 
 def lacking(before: EntryId, after: EntryId) -> int | None:
     """How many entries stood between the two, as far as their numbers tell; None if that is unknown but some did."""
-    if before[1] >> SESSION_BITS == after[1] >> SESSION_BITS:
+    if session_of(before) == session_of(after):
         return after[1] - before[1] - 1
     return 0 if is_session_start(after) else None
 

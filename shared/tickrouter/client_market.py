@@ -1,0 +1,159 @@
+"""The market half of the client: live ticks, trades and books, and history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeVar, overload
+
+from tickrouter.bus.codec import unpack_record
+from tickrouter.bus.keys import MarketKeys
+from tickrouter.bus.subscribe import last_entry
+from tickrouter.client_base import ClientBase
+from tickrouter.errors import InvalidValue
+from tickrouter.history import queries
+from tickrouter.history.queries import History
+from tickrouter.model.book import Book
+from tickrouter.model.contract import Contract
+from tickrouter.model.feed import Feed
+from tickrouter.model.moment import Moment, nanoseconds
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
+from tickrouter.tape.market import MarketTape
+from tickrouter.tape.store import MarketStore
+
+R = TypeVar("R", bound=Tick | Trade | Book)
+
+_KINDS = {"tick": "tick", "trade": "trade", "book": "book", "ticks": "tick", "trades": "trade", "books": "book"}
+
+
+class MarketClient(ClientBase):
+    """Market data of any contract that is recorded."""
+
+    def ticks(self, contract: str, since: Moment | None = None, *, block: float | None = None) -> Iterator[Tick | Feed]:
+        """Ticks of a contract from a moment on: history, then live, as one tape without hole or repeat.
+
+        Args:
+            contract: any accepted name, e.g. `btcturk/btc.usdt`.
+            since: first receive time: ns since 1970 UTC, ISO text, or a datetime (UTC where it has no zone); 0 is
+                everything; None is what comes from now on, which needs no MongoDB.
+            block: end when nothing came for that many seconds; None never ends.
+
+        Yields:
+            Ticks in the order of the stream. Where records are missing in Redis and MongoDB both, a `Feed` with
+            state `gap` stands in their place; `since` and `time` are its ends, `cause` says what is known.
+
+        Raises:
+            InvalidValue: no such name or moment.
+            StorageError: MongoDB did not answer at the beginning, or Redis did not for 30 s.
+        """
+        return self._tape(Tick, "tick", contract, since, block)
+
+    def trades(
+        self, contract: str, since: Moment | None = None, *, block: float | None = None
+    ) -> Iterator[Trade | Feed]:
+        """Public trades of a contract; all else as `ticks`."""
+        return self._tape(Trade, "trade", contract, since, block)
+
+    def books(self, contract: str, since: Moment | None = None, *, block: float | None = None) -> Iterator[Book | Feed]:
+        """Order books of a contract; all else as `ticks`."""
+        return self._tape(Book, "book", contract, since, block)
+
+    def last_tick(self, contract: str) -> Tick | None:
+        """The newest tick, or None before the first.
+
+        Raises:
+            InvalidValue: no such name.
+            StorageError: Redis did not answer, or MongoDB, which is asked where the stream is empty.
+            Unreadable: the newest entry is no tick.
+        """
+        name = str(Contract.parse(contract))
+        entry = last_entry(self._redis, MarketKeys(name).stream("tick"))
+        if entry is not None:
+            return unpack_record(Tick, entry.data)
+        stored = queries.newest(self._db(), "tick", name)
+        return stored if isinstance(stored, Tick) else None
+
+    @overload
+    def history(
+        self,
+        contract: str,
+        start: Moment,
+        end: Moment | None = None,
+        kind: Literal["ticks", "tick"] = "ticks",
+        columns: list[str] | None = None,
+    ) -> History[Tick]: ...
+    @overload
+    def history(
+        self,
+        contract: str,
+        start: Moment,
+        end: Moment | None,
+        kind: Literal["trades", "trade"],
+        columns: list[str] | None = None,
+    ) -> History[Trade]: ...
+    @overload
+    def history(
+        self,
+        contract: str,
+        start: Moment,
+        end: Moment | None = None,
+        *,
+        kind: Literal["trades", "trade"],
+        columns: list[str] | None = None,
+    ) -> History[Trade]: ...
+    @overload
+    def history(
+        self,
+        contract: str,
+        start: Moment,
+        end: Moment | None,
+        kind: Literal["books", "book"],
+        columns: list[str] | None = None,
+    ) -> History[Book]: ...
+    @overload
+    def history(
+        self,
+        contract: str,
+        start: Moment,
+        end: Moment | None = None,
+        *,
+        kind: Literal["books", "book"],
+        columns: list[str] | None = None,
+    ) -> History[Book]: ...
+    def history(
+        self,
+        contract: str,
+        start: Moment,
+        end: Moment | None = None,
+        kind: str = "ticks",
+        columns: list[str] | None = None,
+    ) -> History[Any]:
+        """Stored records with start <= time < end: go through them, or take `.to_pandas()`.
+
+        Args:
+            contract: any accepted name.
+            start: see `ticks`; 0 is the beginning.
+            end: the same; None for all there is.
+            kind: `ticks`, `trades` or `books`.
+            columns: of the frame: the record's fields, and of ticks and books `bid1`, `bid1_size`, `ask1`,
+                `ask1_size`, `bid2` ...; None takes the usual ones.
+
+        Raises:
+            InvalidValue: no such name, moment, kind or column.
+            StorageError: while going through it, MongoDB did not answer.
+        """
+        if kind not in _KINDS:
+            raise InvalidValue("kind", f"{kind!r} is not one of ticks, trades, books")
+        name = str(Contract.parse(contract))
+        first = nanoseconds("start", start)
+        last = None if end is None else nanoseconds("end", end)
+        return History(self._db(), _KINDS[kind], name, first, last, tuple(columns) if columns else None)
+
+    def _tape(
+        self, record: type[R], kind: str, contract: str, since: Moment | None, block: float | None
+    ) -> Iterator[R | Feed]:
+        name = str(Contract.parse(contract))
+        start = None if since is None else nanoseconds("since", since)
+        stream = self._follower(self._redis, MarketKeys(name).stream(kind))
+        tape = MarketTape(record, name, kind, stream, lambda: MarketStore(self._db(), kind, name))
+        return tape.play(start, block)
