@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
+from tickrouter.bus import order_hash
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.keys import AccountKeys, MarketKeys
 from tickrouter.bus.subscribe import EntryId, parse_id, read_before
@@ -165,6 +167,31 @@ def account_size(redis: Redis, account: str) -> AccountSize:
     except RedisError as error:
         raise StorageError(f"Redis does not answer: {error}") from error
     return AccountSize(queued, open_, work, events, fills, dead, _text(halt) if halt is not None else None, bool(lease))
+
+
+def open_orders(redis: Redis, account: str) -> list[str]:
+    """Client ids of the orders that are not final, or final with fills pending.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    try:
+        return sorted(_text(oid) for oid in redis.smembers(AccountKeys(account).open))
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+
+
+def order_steps(redis: Redis, account: str, client_oid: str) -> list[str]:
+    """What is written behind each step of an order, in order; empty where the journal has no such order.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    try:
+        raw: Any = redis.hgetall(AccountKeys(account).order(client_oid))
+    except RedisError as error:
+        raise StorageError(f"Redis does not answer: {error}") from error
+    return order_hash.history(raw)
 
 
 def _text(value: object) -> str:

