@@ -33,7 +33,7 @@ class Pair:
         amount_scale: most decimal places of a base amount.
         price_scale: most decimal places of a price, if `has_fraction`; else prices are whole numbers.
         min_value: least price times amount, in quote currency.
-        reference_price: bounds of limit prices are a tenth and ten times of the last price, or of this one.
+        reference_price: bounds of limit prices are a tenth and ten times the market's, or this one's at first.
     """
 
     id: int
@@ -61,14 +61,14 @@ class Pair:
         """Decimal places that a price may really have (#176, #339)."""
         return self.price_scale if self.has_fraction else 0
 
-    def price_bounds(self, last: Decimal | None) -> tuple[Decimal, Decimal]:
+    def price_bounds(self, mark: Decimal | None) -> tuple[Decimal, Decimal]:
         """Lowest and highest limit price; both move with the market."""
-        price = last or self.reference_price
+        price = mark or self.reference_price
         return price / 10, price * 10
 
-    def row(self, last: Decimal | None) -> dict[str, Any]:
+    def row(self, mark: Decimal | None) -> dict[str, Any]:
         """Its entry in `exchangeinfo`."""
-        lowest, highest = self.price_bounds(last)
+        lowest, highest = self.price_bounds(mark)
         return {
             "id": self.id,
             "name": self.name,
@@ -149,15 +149,15 @@ def currency_row(currency: Currency) -> dict[str, Any]:
     }
 
 
-def exchange_info(server_time_ms: int, last: dict[str, Decimal | None]) -> dict[str, Any]:
-    """The `data` of `exchangeinfo`; `last` holds last prices by pair."""
+def exchange_info(server_time_ms: int, marks: dict[str, Decimal | None]) -> dict[str, Any]:
+    """The `data` of `exchangeinfo`; `marks` says what each pair is worth."""
     blocks: Sequence[dict[str, Any]] = [
         {"currencySymbol": symbol, "withdrawalDisabled": False, "depositDisabled": False} for symbol in CURRENCIES
     ]
     return {
         "timeZone": "UTC",
         "serverTime": server_time_ms,
-        "symbols": [pair.row(last.get(pair.name)) for pair in PAIRS.values()],
+        "symbols": [pair.row(marks.get(pair.name)) for pair in PAIRS.values()],
         "currencies": [currency_row(currency) for currency in CURRENCIES.values()],
         "currencyOperationBlocks": blocks,
     }

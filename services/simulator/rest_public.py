@@ -47,8 +47,8 @@ class PublicRest:
         return bare({"pong": True})
 
     def exchange_info(self, _request: Request) -> Answer:
-        last = {pair: self._exchange.last(pair) for pair in PAIRS}
-        return enveloped(exchange_info(self._clock.now_ms(), last), message="")
+        marks = {pair: self._exchange.mark(pair) for pair in PAIRS}
+        return enveloped(exchange_info(self._clock.now_ms(), marks), message="")
 
     def ticker(self, request: Request) -> Answer:
         """Always a list; an unknown pair, or one that has not traded, gives an empty one."""

@@ -71,7 +71,7 @@ def _scales(wish: Placement, pair: Pair, _exchange: Exchange) -> str | None:
 def _price_range(wish: Placement, pair: Pair, exchange: Exchange) -> str | None:
     if wish.method not in (Method.LIMIT, Method.STOP_LIMIT):
         return None
-    lowest, highest = pair.price_bounds(exchange.last(pair.name))
+    lowest, highest = pair.price_bounds(exchange.mark(pair.name))
     if wish.price > HIGHEST_PRICE:
         return "PRICE_MUST_BE_LESS_THAN_MAXPRICE"
     if wish.price > highest:

@@ -221,6 +221,12 @@ class Exchange:
         """Price of the last trade of this run."""
         return self._books[pair].last
 
+    def mark(self, pair: str) -> Decimal | None:
+        """What the pair is worth: the last price, or without one a best price, or None."""
+        bid, ask = self.best(pair)
+        side = bid or ask
+        return self.last(pair) or (side[0] if side else None)
+
     def next_number(self, pair: str) -> int:
         """Number of the pair's next difference."""
         return self._books[pair].next_number
