@@ -181,6 +181,14 @@ class Touch:
         at = self.time[self.opening + 1]
         return np.searchsorted(times, at + BESIDE) > np.searchsorted(times, at - BESIDE)
 
+    def busy(self) -> float:
+        """Milliseconds in a second at whose end the best prices or amounts are not what they were before."""
+        grid = np.arange(self.time[0], self.time[-1], 0.001)
+        at = np.searchsorted(self.time, grid, side="right") - 1
+        columns = np.stack([column[at] for column in (self.bid, self.bid_size, self.ask, self.ask_size)])
+        changed = (np.diff(columns) != 0).any(axis=0)
+        return rounded(float(changed.sum() / (self.time[-1] - self.time[0])))
+
     def volatility(self, seconds: float) -> float:
         grid = np.arange(self.time[0], self.time[-1], seconds)
         mid = self.mid[np.searchsorted(self.time, grid, side="right") - 1]
@@ -311,6 +319,7 @@ def measure(recording: Recording) -> tuple[Shape, Seen]:
             float(counts.max()),
             rounded(float(counts.var() / counts.mean())),
         ),
+        busy=touch.busy(),
         narrow=touch.narrow_share(),
         spread=rounded(float((touch.width[~touch.narrow] * touch.tick / touch.mid[~touch.narrow]).mean() * 1e4)),
         volatility=(touch.volatility(1.0), touch.volatility(10.0)),

@@ -60,6 +60,9 @@ class Flow:
         shape: what the flow looks like.
         seed: of its chance.
         rate: how many times quicker than measured.
+
+    Attributes:
+        shelves: the orders that it takes for resting, bids and asks.
     """
 
     def __init__(self, shape: Shape, seed: str, rate: float = 1.0) -> None:
@@ -67,7 +70,7 @@ class Flow:
         self._rate = rate
         self._random = Random(seed)
         self._bursts = Bursts(self._random, shape.background, shape.kernels)
-        self._shelves = (Shelf("buy"), Shelf("sell"))
+        self.shelves = (Shelf("buy"), Shelf("sell"))
         self._tick_bps = 10.0**-shape.price_scale / shape.mid * 1e4
         self._home = round(shape.mid * 10.0**shape.price_scale)
         self._calls = sum(band.adds + band.joins for band in shape.bands) / shape.update_rate
@@ -86,12 +89,12 @@ class Flow:
     @property
     def mid(self) -> Decimal:
         """The price between the flow's own best bid and ask."""
-        bids, asks = self._shelves
+        bids, asks = self.shelves
         return Decimal(bids.best - asks.best).scaleb(-self._shape.price_scale) / 2
 
     def start(self) -> list[Action]:
         """The book that the flow begins with, as actions at time 0."""
-        for shelf in self._shelves:
+        for shelf in self.shelves:
             best = self._home if shelf.sign > 0 else -self._home - 1
             self._touch(shelf, best)
             near = 0.0
@@ -141,7 +144,7 @@ class Flow:
         shape, draw = self._shape, self._random.random
         if draw() < (1 - shape.open_repeats) * (1 + self._strayed()):
             self._direction = -self._direction
-        shelf = self._shelves[1 if self._direction > 0 else 0]
+        shelf = self.shelves[1 if self._direction > 0 else 0]
         ticks = max(1, round(self._draw(shape.open_step) / self._tick_bps))
         self._closing = self._now + self._draw(shape.open_life)
         behind = shelf.best - ticks
@@ -160,17 +163,17 @@ class Flow:
 
     def _strayed(self) -> float:
         """How far the price went in the present direction from its home, -0.9 to 0.9."""
-        bids, asks = self._shelves
+        bids, asks = self.shelves
         away = log((bids.best - asks.best) / (2 * self._home)) / HOME
         return max(-LEAST_BIAS, min(LEAST_BIAS, away * self._direction))
 
     def _close(self) -> None:
         """The other side moves after, or the side that fled comes back."""
         self._closing = inf
-        bids, asks = self._shelves
+        bids, asks = self.shelves
         width = -asks.best - bids.best
         follows = self._random.random() < self._shape.follows
-        shelf = self._shelves[0 if (self._direction > 0) == follows else 1]
+        shelf = self.shelves[0 if (self._direction > 0) == follows else 1]
         before = shelf.best
         for order in shelf.orders(before):
             if order in self._timeless:
@@ -181,7 +184,7 @@ class Flow:
         """A taker order that the best price can bear."""
         if self._random.random() >= self._shape.taker_repeats:
             self._taker = -self._taker
-        shelf = self._shelves[1 if self._taker > 0 else 0]
+        shelf = self.shelves[1 if self._taker > 0 else 0]
         lots = min(self._lots(self._shape.taker_size), shelf.lots(shelf.best) - 1)
         if lots > 0:
             self._hit(shelf, lots, None)
@@ -198,7 +201,7 @@ class Flow:
 
     def _resize(self) -> None:
         """The amount at the best price of one side comes nearer to one that was drawn."""
-        shelf = self._shelves[self._random.random() < 0.5]
+        shelf = self.shelves[self._random.random() < 0.5]
         best = shelf.best
         if shelf.count(best) > 1 and shelf.lots(best) > self._lots(self._shape.touch_size):
             orders = shelf.orders(best)
@@ -208,7 +211,7 @@ class Flow:
 
     def _deepen(self) -> None:
         """A level behind the best appears, or one grows."""
-        shelf = self._shelves[self._random.random() < 0.5]
+        shelf = self.shelves[self._random.random() < 0.5]
         at = self._random.choices(range(len(self._weights)), self._weights)[0]
         band = self._shape.bands[at]
         joins = self._random.random() * self._weights[at] < band.joins

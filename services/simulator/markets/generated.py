@@ -26,13 +26,17 @@ MOST_BEHIND = 1.0
 
 
 class Desk:
-    """One pair's flow at the venue: the flow's own numbers of its orders against the venue's."""
+    """One pair's flow at the venue.
+
+    Attributes:
+        ids: the venue's ids of the limit orders that the flow has not cancelled, by the flow's own numbers.
+    """
 
     def __init__(self, exchange: ExchangeDriver, pair: str, flow: Flow) -> None:
         self.flow = flow
         self._exchange = exchange
         self._pair = pair
-        self._ids: dict[int, int] = {}
+        self.ids: dict[int, int] = {}
 
     def act(self, actions: Iterable[Action]) -> None:
         """Do what the flow wants, now."""
@@ -43,8 +47,8 @@ class Desk:
                     self._pair, action.side, action.method, action.price, action.amount, time_ms
                 )
                 if action.method == "limit":
-                    self._ids[action.order] = order_id
-            elif (resting := self._ids.pop(action.order, None)) is not None:
+                    self.ids[action.order] = order_id
+            elif (resting := self.ids.pop(action.order, None)) is not None:
                 self._exchange.cancel_house(self._pair, resting, time_ms)
 
 

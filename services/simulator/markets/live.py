@@ -72,7 +72,7 @@ class LiveMarket:
             kind, body = json.loads(frame, parse_float=Decimal)
             mirror = self._mirrors.get(body.get("event") or body.get("PS"))
             effects = mirror.feed(kind, body) if mirror else []
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self._unread(f"{type(error).__name__}: {error}", frame)
             return False
         if mirror is None:

@@ -135,6 +135,7 @@ class Seen:
         updates, trades, takers, level_changes: 1/s.
         gaps: share of updates within 0.1 ms, 1 ms, 10 ms and 100 ms of the one before.
         per_100ms: updates in 100 ms: median, 0.99 quantile, largest; and variance over mean.
+        busy: milliseconds in a second in which the best prices or amounts changed.
         narrow: share of the time with a spread of one tick.
         spread: mean spread of the updates where it is wider, basis points.
         volatility: standard deviation of the mid price's change in 1 s and in 10 s, basis points.
@@ -149,6 +150,7 @@ class Seen:
     level_changes: float
     gaps: tuple[float, float, float, float]
     per_100ms: tuple[float, float, float, float]
+    busy: float
     narrow: float
     spread: float
     volatility: tuple[float, float]
