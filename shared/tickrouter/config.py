@@ -31,11 +31,14 @@ class _Part(BaseModel):
 
 
 class Servers(_Part):
-    """Where Redis and MongoDB are. Each may be left out where the embedded stack starts them."""
+    """Where Redis and MongoDB are. Each may be left out where the embedded stack starts them.
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    orders_redis_url: str | None = None
-    mongo_url: str = "mongodb://127.0.0.1:27017"
+    Addresses may hold passwords, so `repr` leaves them out.
+    """
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    orders_redis_url: str | None = Field(default=None, repr=False)
+    mongo_url: str = Field(default="mongodb://127.0.0.1:27017", repr=False)
     mongo_database: str = "tickrouter"
 
 
@@ -103,6 +106,11 @@ class RouterConfig(_Part):
     lease_ms: int = Field(default=3_000, ge=20, description="how long a lease holds without renewal")
     request_timeout: float = Field(default=10.0, gt=0, description="seconds before a venue call counts as unanswered")
     poll_interval: float = Field(default=5.0, gt=0, description="seconds between two looks at open orders")
+    egress: str = Field(
+        default="local",
+        pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
+        description="name of the address that venues see; routers that share one share its limits",
+    )
     seen_days: float = Field(default=7.0, gt=0, description="how long command ids are remembered")
 
 
@@ -117,7 +125,7 @@ class Config(_Part):
     accounts: dict[str, AccountConfig] = Field(default_factory=dict)
     router: RouterConfig = RouterConfig()
     key_file: Path = Path("keys.yaml")
-    alarm_url: str | None = None
+    alarm_url: str | None = Field(default=None, repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     _file: Path = PrivateAttr(default=Path(DEFAULT_FILE))
     _cards: dict[str, Card] = PrivateAttr(default_factory=dict)

@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import TextIO
 
 import structlog
-from pydantic import SecretStr
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-_SECRET_WORDS = ("private", "secret", "signature", "password", "token")
+from tickrouter.model.secrecy import redacted
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace what is a secret by its type or by its name."""
-    for key, value in event.items():
-        if isinstance(value, SecretStr) or any(word in key.lower() for word in _SECRET_WORDS):
-            event[key] = "***"
-    return event
+    """Replace what is a secret by its type or by its name, at any depth, and passwords inside addresses."""
+    hidden: EventDict = redacted(event)
+    return hidden
 
 
 def configure(service: str, *, level: str = "info", file: Path | None = None) -> None:
@@ -41,8 +38,8 @@ def configure(service: str, *, level: str = "info", file: Path | None = None) ->
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            hide_secrets,
             structlog.processors.format_exc_info,
+            hide_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

@@ -42,7 +42,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
             raise InvalidValue(cls.__name__, str(error)) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Field names to values; levels as lists of [price, size]."""
+        """Field names to values; levels as tuples of (price, size)."""
         return dict(zip(self.__struct_fields__, self.to_short_list()[1:], strict=True))
 
     @classmethod

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tickrouter.core.permits import Rule, RuleType, Scope
 from tickrouter.errors import ConfigError, Kind
+from tickrouter.model.secrecy import HIDDEN, is_secret, redacted
 
 
 class _Part(BaseModel):
@@ -32,6 +33,7 @@ class Channels(_Part):
     connects_per_minute: int = Field(gt=0)
     backoff_first: float = Field(gt=0)
     backoff_cap: float = Field(gt=0)
+    book_cut: int = Field(default=90, gt=0, description="levels a side from which on a snapshot is not the whole book")
     trade_buy: int = Field(ge=0, le=1, description="value of a socket trade's S that means: the taker bought")
 
 
@@ -117,13 +119,13 @@ def explain(path: Path, error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"]) or "(the whole file)"
-        found = "" if item["type"] == "missing" else f"; found {_short(item['input'])}"
+        found = "" if item["type"] == "missing" else f"; found {HIDDEN if is_secret(key) else _short(item['input'])}"
         lines.append(f"{path}: {key}: {_allowed(item['type'], item['msg'])}{found}")
     return "\n".join(lines)
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = repr(redacted(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
