@@ -76,14 +76,16 @@ class Run:
         logs.configure("stack", file=folders.logs / "stack.log")
         began = self._clock.now()
         with self._ended_in_any_case():
-            self._out.print(f"starting; data and logs are in {folders.data}")
+            self._out.print(f"starting; data and logs are in {folders.data}", soft_wrap=True)
             self._stack.start()
-            self._out.print(f"everything runs; other terminals: tickrouter … --config {folders.config}")
+            self._out.print(f"everything runs; in another terminal: tickrouter check --config {folders.config}", soft_wrap=True)
             start, fills = self._clock.monotonic(), self._fills()
             with _on_signal(self._end):
                 self._watch(start)
+                seconds = round(self._clock.monotonic() - start, 1)
+                summary = Summary(seconds=seconds, restarts=self._stack.restarts())
                 self._stack.stop_services()
-                summary = self._summarise(began, start, fills)
+                self._count(summary, began, fills)
                 self._stack.stop()
             self._show(summary)
         return 0
@@ -128,15 +130,13 @@ class Run:
             self._stack.supervisor.poll()
             yield now
 
-    def _summarise(self, began: int, start: float, fills: int) -> Summary:
-        summary = Summary(seconds=round(self._clock.monotonic() - start, 1), restarts=self._stack.restarts())
+    def _count(self, summary: Summary, began: int, fills: int) -> None:
         limit = NEWEST if self._ending.is_set() else WHOLE_RUN
         try:
             count_records(summary, self._stack.config, began // 1_000_000, limit)
             summary.fills = max(0, self._fills() - fills)
         except StorageError as error:
             summary.errors.append(str(error))
-        return summary
 
     def _show(self, summary: Summary) -> None:
         self._out.print(result(summary))
