@@ -65,9 +65,10 @@ class Ledger:
             key = settings.keys.public_key
             if key not in known:
                 known[key] = max(known.values(), default=FIRST_ACCOUNT_ID - 1) + 1
-                self._add({"e": "account", "id": known[key], "key": key})
-                for currency, amount in settings.balances.items():
-                    self._add(_deposit_entry(known[key], currency, amount, now_ms))
+                entries = [{"e": "account", "id": known[key], "key": key}]
+                entries += [_deposit_entry(known[key], *balance, now_ms) for balance in settings.balances.items()]
+                self._write(entries)
+                self._entries += entries
             accounts.add(Account(known[key], settings.keys))
         return accounts, session
 
@@ -105,10 +106,6 @@ class Ledger:
         entry = _deposit_entry(account.id, currency, amount, now_ms)
         self._write([entry])
         self._note_deposit(entry, account)
-
-    def _add(self, entry: dict[str, Any]) -> None:
-        self._write([entry])
-        self._entries.append(entry)
 
     def _write(self, entries: Iterable[dict[str, Any]]) -> None:
         data = "".join(json.dumps(entry, default=str) + "\n" for entry in entries).encode()
