@@ -42,11 +42,7 @@ def made(folder: Path) -> Recording:
     """A spread of one tick that opens upwards each second, twice followed and once taken back; 600 seconds."""
     draw = Random(1).uniform
     lines: list[tuple[int, object]] = []
-    levels = (
-        [[f"{100 - at / 100:.2f}", "1.0"] for at in range(5)],
-        [[f"{100 + at / 100:.2f}", "1.0"] for at in range(1, 6)],
-    )
-    lines.append((0, snapshot(0, *levels)))
+    lines.append((0, snapshot(0, [["50.00", "1.0"]], [["150.00", "1.0"]])))
     price, update = 100.0, 1
     for second in range(600):
         at = second * SECOND
@@ -66,9 +62,9 @@ def made(folder: Path) -> Recording:
         end = price + 0.02 if follows else price
         quote(0.75, end, end + 0.01)
         price = end
-        far = f"{price - 0.12:.2f}"
-        lines.append((at + SECOND // 4, diff(second, second, second, [[far, "2.0"]], [])))
-        lines.append((at + SECOND * 3 // 4, diff(second, second, second, [[far, "0.0"]], [])))
+        far = f"{price - 0.15:.2f}"
+        lines.append((at + SECOND // 4, diff(second + 1, second + 1, second, [[far, "2.0"]], [])))
+        lines.append((at + SECOND * 3 // 4, diff(second + 1, second + 1, second, [[far, "0.0"]], [])))
     return Recording.open(write(folder / "made.gz", sorted(lines, key=lambda line: line[0])))
 
 
