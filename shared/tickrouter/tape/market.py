@@ -133,6 +133,8 @@ class MarketTape(Generic[R]):
         except StorageError as error:
             cause = f"; {error}"
         expected = lacking(after, next_id)
+        if expected is None and found and (behind := lacking(last, next_id)) is not None:
+            expected = found + behind
         if expected is None or expected > found:
             number = "entries" if expected is None else f"{expected - found} entries"
             where = f"between {id_text(after)} and {id_text(next_id)}"
