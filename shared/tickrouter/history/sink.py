@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import StorageError
-from tickrouter.history.connection import Document
+from tickrouter.history.connection import Document, ensure_indexes
 from tickrouter.history.documents import COLLECTIONS, MarketRecord, replaces, same_content, to_document
 
 _DUPLICATE = 11000
@@ -59,6 +59,18 @@ class MarketWriter:
         """
         self._db = db
         self._timeout = timeout
+
+    def prepare(self) -> None:
+        """Make the indexes where they are missing.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        try:
+            with pymongo.timeout(self._timeout):
+                ensure_indexes(self._db)
+        except PyMongoError as error:
+            raise StorageError(f"MongoDB: indexes: {_short(error)}") from error
 
     def write(self, rows: Sequence[Row]) -> Written:
         """Write a batch.

@@ -1,0 +1,154 @@
+"""The collector process: readers, one for each connection, and two sinks, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tickrouter import logs
+from tickrouter.bus.connection import connect
+from tickrouter.bus.publish import Publisher
+from tickrouter.clock import SystemClock
+from tickrouter.config import Config
+from tickrouter.errors import ConfigError
+from tickrouter.history.connection import connect as connect_mongo
+from tickrouter.history.connection import database
+from tickrouter.history.sink import MarketWriter
+from tickrouter.model.contract import Contract
+from tickrouter.venues.registry import market_adapter
+
+from .item import FEED
+from .mongo_sink import MongoSink
+from .pipeline import Pipeline
+from .reader import Reader
+from .redis_sink import RedisSink
+from .refusals import Refusals
+from .session import SessionOpener
+from .sink_queue import SinkQueue
+from .through import ThroughBoard
+
+CONTRACTS_A_CONNECTION = 20
+LEASE_MS = 2000
+SESSION_TIMEOUT = 0.4
+"""Seconds that MongoDB has to name the last session: while it is asked, nobody renews the fresh lease."""
+STATE_EVERY = 1.0
+"""Seconds between two writings of the state file."""
+PATIENCE = 2.0
+"""Seconds that the sinks have to write what is queued when the process ends."""
+
+_log = logs.get("collector")
+
+
+def run(config: Config, contracts: Sequence[str] | None = None) -> int:
+    """Record the contracts of the configuration, or those named, until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: nothing to record, or a contract's venue is not in the configuration.
+    """
+    collector = Collector(config, [Contract.parse(name) for name in contracts or config.record.contracts])
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    collector.start()
+    while not stop.wait(STATE_EVERY):
+        collector.write_state()
+    collector.stop()
+    return 0
+
+
+class Collector:
+    """The parts of a collector, joined."""
+
+    def __init__(self, config: Config, contracts: Sequence[Contract]) -> None:
+        """Set up; nothing is sent.
+
+        Raises:
+            ConfigError: nothing to record, or a contract's venue is not in the configuration.
+        """
+        if not contracts:
+            raise ConfigError(f"{config.file}: record.contracts: nothing to record")
+        clock = SystemClock()
+        state = config.data_folder / "state"
+        self._file = state / "collector.json"
+        self._started = clock.now()
+        self._refusals = Refusals(state / "refused.jsonl")
+        self._queues = {"redis": SinkQueue(), "mongo": SinkQueue()}
+        self._pipelines = {
+            str(contract): Pipeline(str(contract), config.record, config.card(contract.venue).channels)
+            for contract in contracts
+        }
+        redis = connect(config.redis_url, timeout=2.0)
+        self._mongo = connect_mongo(config.mongo_url, timeout=2.0)
+        db = database(self._mongo, config.servers.mongo_database)
+        writer = MarketWriter(db)
+        limits = {kind: getattr(config.streams, kind) for kind in (*config.record.kinds, FEED)}
+        board = ThroughBoard()
+        opener = SessionOpener(
+            state / "sessions", MarketWriter(db, timeout=SESSION_TIMEOUT), config.record.kinds, clock
+        )
+        rooms = {
+            name: (pipeline, Publisher(redis, name, limits, lease_ms=LEASE_MS))
+            for name, pipeline in self._pipelines.items()
+        }
+        self._redis_sink = RedisSink(self._queues["redis"], rooms, opener, board, clock, lease_ms=LEASE_MS)
+        self._mongo_sink = MongoSink(self._queues["mongo"], writer, board, clock)
+        self._readers = []
+        for venue in sorted({contract.venue for contract in contracts}):
+            own = [contract for contract in contracts if contract.venue == venue]
+            for first in range(0, len(own), CONTRACTS_A_CONNECTION):
+                group = own[first : first + CONTRACTS_A_CONNECTION]
+                card = config.card(venue)
+                pipelines = {str(contract): self._pipelines[str(contract)] for contract in group}
+                adapter = market_adapter(card, group)
+                self._readers.append(Reader(card, adapter, pipelines, self._queues, self._refusals, clock))
+
+    def start(self) -> None:
+        """Start every thread."""
+        _log.info("recording", contracts=sorted(self._pipelines))
+        for thread in (self._mongo_sink, self._redis_sink, *self._readers):
+            thread.start()
+
+    def stop(self) -> None:
+        """Close the connections, write what is queued, give up the leases; within 3 s."""
+        deadline = time.monotonic() + PATIENCE
+        for reader in self._readers:
+            reader.stop()
+        for reader in self._readers:
+            reader.join(max(0.0, deadline - time.monotonic()))
+        # MongoDB first: how far it came is passed on by the last call to Redis.
+        self._mongo_sink.stop(max(0.1, deadline - time.monotonic()))
+        self._mongo_sink.join(max(0.1, deadline - time.monotonic()))
+        self._redis_sink.stop(max(0.1, deadline - time.monotonic()))
+        self._redis_sink.join(max(0.5, deadline - time.monotonic()))
+        self.write_state()
+        left = {name: len(queue) for name, queue in self._queues.items()}
+        _log.info("stopped", left_in_queues=left, sinks=self._sinks())
+
+    def write_state(self) -> None:
+        """Write what the live view shows, whole or not at all."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(json.dumps(self.state()), encoding="utf-8")
+        fresh.replace(self._file)
+
+    def state(self) -> dict[str, Any]:
+        """What there is to say: contracts, sinks, connections, refusals."""
+        return {
+            "pid": os.getpid(),
+            "time": time.time_ns(),
+            "started": self._started,
+            "contracts": {name: pipeline.status() for name, pipeline in sorted(self._pipelines.items())},
+            "sinks": self._sinks(),
+            "away": {"redis": self._redis_sink.outage.is_on, "mongo": self._mongo_sink.outage.is_on},
+            "frames": sum(reader.frames for reader in self._readers),
+            "connects": sum(reader.connects for reader in self._readers),
+            "refused": dict(self._refusals.counts),
+        }
+
+    def _sinks(self) -> dict[str, dict[str, dict[str, int]]]:
+        return {name: queue.accounts() for name, queue in self._queues.items()}

@@ -1,0 +1,245 @@
+"""One contract's way from market facts to records: book sync, tick merge, feed state, entry ids."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+import msgspec
+
+from tickrouter.config import Recording
+from tickrouter.core.book_sync import BookOutcome, BookSync
+from tickrouter.core.market import BookDiff, BookSnapshot, Joined, MarketFact, Refused, TickerSeen, TradeSeen
+from tickrouter.core.staleness import Staleness
+from tickrouter.core.tick_merge import TickMerge
+from tickrouter.model.book import Book
+from tickrouter.model.feed import Feed, FeedState
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
+from tickrouter.venues.card import Channels
+
+from .item import FEED, Item
+from .session import Session
+from .sink_queue import Loss
+from .trade_memory import TradeMemory
+
+_NS_PER_MS = 1_000_000
+_QUARANTINE_EVERY_NS = 1_000_000_000
+ALL = "all"
+EARLY_TRADES = 1000
+
+
+class Pipeline:
+    """Used by one reader thread; `session` is set by the sink that holds the lease."""
+
+    def __init__(self, contract: str, recording: Recording, channels: Channels) -> None:
+        """Set up, without a session: nothing is recorded before there is one."""
+        self.contract = contract
+        self.session: Session | None = None
+        self.wants_resync = False
+        self.counts: Counter[str] = Counter()
+        self._kinds = frozenset(recording.kinds)
+        self._levels = recording.levels
+        self._book_levels = recording.book_levels
+        self._book_interval = recording.book_interval_ms * _NS_PER_MS
+        self._merge = TickMerge(contract, recording.levels)
+        self._sync = BookSync(channels.book_cut)
+        self._staleness = Staleness(channels.stale_after)
+        self._trades = TradeMemory()
+        # Seen while another collector, or nobody yet, records: they become backfill when it is our turn.
+        self._early: deque[Trade] = deque(maxlen=EARLY_TRADES)
+        self._states: dict[str, tuple[FeedState, str]] = {ALL: ("down", "not connected yet")}
+        self._told_session: int | None = None
+        self._last_seen: int | None = None
+        self._lost_since: int | None = None
+        self._book_told: tuple[object, object] | None = None
+        self._book_time = 0
+        self._book_pending = False
+        self._quarantined_at = 0
+
+    def connected(self, now: int) -> None:
+        """Every channel was asked for on a new connection."""
+        self._sync.reset(now)
+        self._staleness.reset(now)
+
+    def disconnected(self, now: int, cause: str) -> list[Item]:
+        """The connection is gone: nothing that was known of the book holds any longer."""
+        items: list[Item] = []
+        self._merge.on_disconnect()
+        self._book_pending = False
+        if self._lost_since is None:
+            self._lost_since = self._last_seen
+        self._states = {ALL: ("down", cause)}
+        self._tell(items, "down", cause, ALL, now)
+        return items
+
+    def take(self, fact: MarketFact, now: int) -> list[Item]:
+        """Take one fact of this contract."""
+        items: list[Item] = []
+        self._greet(items, now)
+        if isinstance(fact, BookDiff | BookSnapshot):
+            self._seen(items, "book", now)
+            self._take_book(items, self._sync.apply(fact, now), now, fact.exchange_time)
+        elif isinstance(fact, TradeSeen):
+            self._seen(items, "trade", now)
+            self._take_trade(items, fact, now)
+        elif isinstance(fact, TickerSeen):
+            self._seen(items, "tick", now)
+            self._keep_tick(items, self._merge.on_ticker(fact, now), now)
+        elif isinstance(fact, Refused):
+            self._take_refused(items, fact, now)
+        elif isinstance(fact, Joined):
+            self.counts["joined" if fact.ok else "join_refused"] += 1
+        return items
+
+    def passed(self, now: int) -> list[Item]:
+        """Time passed: silence, a book crossed for too long, a book record that is due."""
+        items: list[Item] = []
+        self._announce(items, now)
+        if self._is_down:
+            return items
+        for kind, since in self._staleness.check(now):
+            if kind in self._kinds:
+                self._tell(items, "stale", "silent for longer than the card allows", kind, now, since)
+        self._take_book(items, self._sync.check(now), now, None)
+        if self._book_pending:
+            self._keep_book(items, now, None)
+        return items
+
+    def lost(self, loss: Loss, sink: str, now: int) -> list[Item]:
+        """A sink gave up an interval: the stream says so."""
+        items: list[Item] = []
+        if loss.kind != FEED:
+            self._gap(items, f"{sink}: {loss.count} {loss.kind} records given up", loss.kind, loss.since, now)
+        return items
+
+    def status(self) -> dict[str, Any]:
+        """What the state file shows."""
+        states = dict(self._states)
+        state, cause = states.pop(ALL)
+        bid, ask = self._merge.best
+        return {
+            "feed": state,
+            "cause": cause,
+            "kinds": {kind: value[0] for kind, value in sorted(states.items())},
+            "book": "good" if self._sync.is_good else "not good",
+            "session": self.session.number if self.session else None,
+            "price": self._merge.last_price,
+            "bid": bid,
+            "ask": ask,
+            "last_seen": self._last_seen,
+            "counts": dict(sorted(dict(self.counts).items())),
+        }
+
+    @property
+    def _is_down(self) -> bool:
+        return self._states[ALL][0] == "down"
+
+    def _greet(self, items: list[Item], now: int) -> None:
+        """The first fact after a connect: the feed is live, and what lies between is missing."""
+        self._last_seen = now
+        self._announce(items, now)
+        if not self._is_down:
+            return
+        since, self._lost_since = self._lost_since, None
+        if since is None:
+            self._tell(items, "live", "connected", ALL, now)
+        else:
+            self._states[ALL] = "live", "connected again"
+            self._gap(items, "no connection", ALL, since, now)
+
+    def _announce(self, items: list[Item], now: int) -> None:
+        """A new session begins by saying what came before it and how things stand."""
+        session = self.session
+        if session is None or session.number == self._told_session:
+            return
+        is_first = self._told_session is None
+        self._told_session = session.number
+        if is_first and session.last_ms:
+            self._gap(items, "the collector was not running", ALL, session.last_ms * _NS_PER_MS, now)
+        while self._early:
+            self._backfill(items, self._early.popleft())
+        for kind, (state, cause) in list(self._states.items()):
+            self._add(items, FEED, Feed(now, state, cause, self.contract, kind), now)
+
+    def _seen(self, items: list[Item], kind: str, now: int) -> None:
+        self.counts[f"{kind}_facts"] += 1
+        if (since := self._staleness.seen(kind, now)) is not None and kind in self._kinds:
+            self._tell(items, "live", "heard again", kind, now, since)
+
+    def _take_trade(self, items: list[Item], fact: TradeSeen, now: int) -> None:
+        trade = fact.trade
+        if not self._trades.is_news(trade.trade_id, live=fact.live):
+            self.counts["trades_repeated"] += 1
+            return
+        if "trade" in self._kinds:
+            if self.session is None:
+                self._early.append(trade)
+            elif fact.live:
+                self._add(items, "trade", trade, now)
+            else:
+                self._backfill(items, trade)
+        if fact.live:
+            self._keep_tick(items, self._merge.on_trade(trade, now), now)
+        else:
+            self._merge.on_past_trade(trade)
+
+    def _backfill(self, items: list[Item], trade: Trade) -> None:
+        self.counts["trades_backfilled"] += 1
+        items.append(Item(self.contract, "trade", None, msgspec.structs.replace(trade, source="backfill")))
+
+    def _take_book(self, items: list[Item], outcome: BookOutcome, now: int, exchange_time: int | None) -> None:
+        if outcome.invalidated is not None:
+            self.counts["book_invalidated"] += 1
+            self._merge.on_book_lost()
+            self._book_pending = False
+            self._tell(items, "resync", outcome.invalidated, "book", now)
+        self.counts["book_corrected"] += outcome.corrected
+        self.wants_resync |= outcome.resync
+        if not outcome.changed:
+            return
+        if "book" not in self._states or self._states["book"][0] != "live":
+            self._tell(items, "live", "book complete", "book", now)
+        bids, asks = self._sync.top(self._levels)
+        self._keep_tick(items, self._merge.on_book(bids, asks, now, exchange_time, self._sync.flags), now)
+        self._keep_book(items, now, exchange_time)
+
+    def _keep_book(self, items: list[Item], now: int, exchange_time: int | None) -> None:
+        if "book" not in self._kinds:
+            return
+        self._book_pending = now - self._book_time < self._book_interval or not self._sync.is_good
+        if self._book_pending:
+            return
+        levels = self._sync.top(self._book_levels)
+        if levels != self._book_told:
+            self._book_told, self._book_time = levels, now
+            book = Book(now, *levels, self.contract, self._sync.sequence, exchange_time, self._sync.flags)
+            self._add(items, "book", book, now)
+
+    def _keep_tick(self, items: list[Item], tick: Tick | None, now: int) -> None:
+        if tick is not None and "tick" in self._kinds:
+            self._add(items, "tick", tick, now)
+
+    def _take_refused(self, items: list[Item], fact: Refused, now: int) -> None:
+        self.counts[fact.kind] += 1
+        if fact.kind == "quarantine" and now - self._quarantined_at >= _QUARANTINE_EVERY_NS:
+            self._quarantined_at = now
+            self._gap(items, f"quarantine: {fact.text}", ALL, now, now)
+
+    def _gap(self, items: list[Item], cause: str, kind: str, since: int, now: int) -> None:
+        """Say that records are missing, and how the feed stands since."""
+        self._add(items, FEED, Feed(now, "gap", cause, self.contract, kind, since), now)
+        state, standing = self._states.get(kind) or self._states[ALL]
+        self._add(items, FEED, Feed(now, state, standing, self.contract, kind), now)
+
+    def _tell(
+        self, items: list[Item], state: FeedState, cause: str, kind: str, now: int, since: int | None = None
+    ) -> None:
+        self._states[kind] = state, cause
+        self._add(items, FEED, Feed(now, state, cause, self.contract, kind, since), now)
+
+    def _add(self, items: list[Item], kind: str, record: Tick | Trade | Book | Feed, now: int) -> None:
+        session = self.session
+        if session is not None:
+            self.counts[kind] += 1
+            items.append(Item(self.contract, kind, session.ids[kind].next(now), record))

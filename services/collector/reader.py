@@ -1,0 +1,145 @@
+"""One connection to a venue and the contracts on it: frames in, records to both sinks."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from tickrouter import logs
+from tickrouter.clock import Clock
+from tickrouter.core.backoff import Backoff
+from tickrouter.core.market import Joined, Refused, TradeSeen
+from tickrouter.errors import SocketClosed
+from tickrouter.transport.socket import Socket
+from tickrouter.venues.base import MarketAdapter
+from tickrouter.venues.card import Card
+
+from .item import FEED, Item
+from .pipeline import Pipeline
+from .refusals import Refusals
+from .sink_queue import SinkQueue
+
+CONNECT_TIMEOUT = 10.0
+RECV_TIMEOUT = 0.1
+CHECK_EVERY_NS = 250_000_000
+"""How often silence, crossed books and held-back book records are looked at."""
+FRAMES = 64
+"""Frames taken together at most, where so many have arrived."""
+SILENCE_NS = 30_000_000_000
+"""A connection without a frame for this long is dead, whatever TCP says (#577)."""
+
+
+class Reader(threading.Thread):
+    """Keeps the connection up and reads it."""
+
+    def __init__(
+        self,
+        card: Card,
+        adapter: MarketAdapter,
+        pipelines: Mapping[str, Pipeline],
+        queues: Mapping[str, SinkQueue],
+        refusals: Refusals,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Args: pipelines: by contract; queues: the sinks' by their names, `redis` and `mongo`."""
+        super().__init__(name=f"reader-{card.name}-{next(iter(pipelines))}", daemon=True)
+        self.frames = 0
+        self.connects = 0
+        self._url = card.hosts.socket
+        self._adapter = adapter
+        self._pipelines = dict(pipelines)
+        self._queues = queues
+        self._refusals = refusals
+        self._clock = clock
+        self._chance = chance
+        # A third of the venue's connects is left to the router's private feed behind the same address.
+        connects = max(1, card.channels.connects_per_minute * 2 // 3)
+        self._backoff = Backoff(card.channels.backoff_first, card.channels.backoff_cap, connects)
+        self._ending = threading.Event()
+        self._log = logs.get("reader").bind(venue=card.name)
+
+    def run(self) -> None:
+        while not self._ending.is_set():
+            self._backoff.attempt(self._clock.monotonic())
+            try:
+                with Socket.connect(self._url, CONNECT_TIMEOUT) as socket:
+                    self.connects += 1
+                    self._log.info("connected", url=self._url, contracts=len(self._pipelines))
+                    self._read(socket)
+            except SocketClosed as error:
+                delay = self._backoff.delay(self._clock.monotonic(), self._chance())
+                self._log.warning("connection lost", error=str(error), next_in=round(delay, 2))
+                self._lost(str(error))
+                self._ending.wait(delay)
+        self._lost("the collector was stopped")
+
+    def stop(self) -> None:
+        """End soon."""
+        self._ending.set()
+
+    def _read(self, socket: Socket) -> None:
+        for text in self._adapter.subscriptions():
+            socket.send(text)
+        heard = checked = self._clock.now()
+        for pipeline in self._pipelines.values():
+            pipeline.connected(heard)
+        while not self._ending.is_set():
+            items: list[Item] = []
+            frame = socket.recv(RECV_TIMEOUT)
+            now = self._clock.now()
+            taken = 0
+            while frame is not None:
+                heard = now
+                self._take(frame, now, items)
+                taken += 1
+                if taken == FRAMES or not socket.has_more():
+                    break
+                frame = socket.recv(RECV_TIMEOUT)
+                now = self._clock.now()
+            self.frames += taken
+            if now - checked >= CHECK_EVERY_NS or now < checked:
+                checked = now
+                self._check(socket, now, items)
+            self._put(items)
+            if now - heard > SILENCE_NS:
+                raise SocketClosed(f"{self._url}: silent for {SILENCE_NS // 10**9} s")
+
+    def _take(self, frame: bytes, now: int, items: list[Item]) -> None:
+        for fact in self._adapter.decode(frame, now):
+            if isinstance(fact, Joined):
+                if not fact.ok:
+                    self._log.error("subscription refused", answer=fact.text)
+                continue
+            if isinstance(fact, Refused):
+                self._refusals.keep(fact, now)
+            contract = fact.trade.contract if isinstance(fact, TradeSeen) else fact.contract
+            if contract is not None:
+                items += self._pipelines[contract].take(fact, now)
+
+    def _check(self, socket: Socket, now: int, items: list[Item]) -> None:
+        for name, queue in self._queues.items():
+            for loss in queue.losses():
+                if loss.contract in self._pipelines:
+                    items += self._pipelines[loss.contract].lost(loss, name, now)
+        for contract, pipeline in self._pipelines.items():
+            items += pipeline.passed(now)
+            if pipeline.wants_resync:
+                pipeline.wants_resync = False
+                self._log.info("asking for a new book", contract=contract)
+                for text in self._adapter.resubscriptions(contract):
+                    socket.send(text)
+
+    def _lost(self, cause: str) -> None:
+        now = self._clock.now()
+        items: list[Item] = []
+        for pipeline in self._pipelines.values():
+            items += pipeline.disconnected(now, cause)
+        self._put(items)
+
+    def _put(self, items: Sequence[Item]) -> None:
+        if not items:
+            return
+        self._queues["redis"].put([item for item in items if item.id is not None])
+        self._queues["mongo"].put([item for item in items if item.kind != FEED])

@@ -1,0 +1,94 @@
+"""Sessions: each start of a contract's recording has a number of its own, kept in a file before it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickrouter import logs
+from tickrouter.clock import Clock
+from tickrouter.core.entry_ids import EntryId, EntryIds, next_session, session_of
+from tickrouter.errors import StorageError
+from tickrouter.history.sink import MarketWriter
+
+from .item import FEED
+
+_log = logs.get("session")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The ids of one contract in one session, by kind; `last_ms` is the end of what was there before, 0 if nothing."""
+
+    number: int
+    last_ms: int
+    ids: Mapping[str, EntryIds]
+
+
+class SessionOpener:
+    """Opens sessions above every one that is found in Redis, in MongoDB and in the state folder."""
+
+    def __init__(self, folder: Path, writer: MarketWriter, kinds: Sequence[str], clock: Clock) -> None:
+        """Args: folder: `<data>/state/sessions`; kinds: recorded kinds, without `feed`."""
+        self._folder = folder
+        self._writer = writer
+        self._kinds = tuple(kinds)
+        self._clock = clock
+
+    def open(self, contract: str, in_streams: Mapping[str, EntryId]) -> Session:
+        """A new session.
+
+        Args:
+            contract: canonical name.
+            in_streams: the last id of each stream; empty where Redis does not answer.
+        """
+        found = [session_of(entry_id) for entry_id in in_streams.values()]
+        last_ms = {kind: in_streams.get(kind, (0, 0))[0] for kind in (*self._kinds, FEED)}
+        kept_session, floor = self._read(contract)
+        found.append(kept_session)
+        try:
+            stored_session, stored_ms = self._writer.highest(contract, self._kinds)
+            found.append(stored_session)
+        except StorageError as error:
+            _log.warning("session opened without MongoDB's word", contract=contract, error=str(error))
+            return self._begin(contract, found, last_ms, floor)
+        session = self._begin(contract, found, last_ms, max(floor, stored_ms))
+        try:
+            self._writer.open_session(contract, session.number, self._clock.now())
+        except StorageError as error:
+            _log.warning("session not written to MongoDB", contract=contract, error=str(error))
+        return session
+
+    def _begin(self, contract: str, found: Sequence[int], last_ms: Mapping[str, int], floor: int) -> Session:
+        number = next_session(found)
+        self._keep(contract, number, max(floor, *last_ms.values()))
+        ids = {kind: EntryIds(number, max(ms, floor)) for kind, ms in last_ms.items()}
+        return Session(number, max(floor, *last_ms.values()), ids)
+
+    def _file(self, contract: str) -> Path:
+        return self._folder / f"{contract.replace('/', '_')}.json"
+
+    def _read(self, contract: str) -> tuple[int, int]:
+        try:
+            kept = json.loads(self._file(contract).read_text(encoding="utf-8"))
+            return int(kept["session"]), int(kept["ms"])
+        except FileNotFoundError:
+            return 0, 0
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.error(
+                "session file cannot be read", contract=contract, file=str(self._file(contract)), error=str(error)
+            )
+            return 0, 0
+
+    def _keep(self, contract: str, number: int, ms: int) -> None:
+        """Write the number down, whole and on disk, before it is used."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        fresh = self._file(contract).with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as out:
+            json.dump({"session": number, "ms": ms}, out)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(self._file(contract))

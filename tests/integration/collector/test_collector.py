@@ -1,0 +1,219 @@
+"""The collector, whole: simulator, Redis and MongoDB are real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.stack.servers import Server, mongo_server, redis_server
+from tests.collecting import Collecting, collecting
+from tests.simulation import Simulation, start_simulator
+from tests.waiting import until
+from tickrouter.history.connection import initiate
+
+BTC, ETH = "btcturk/btc.usdt", "btcturk/eth.usdt"
+PAIRS = {BTC: "BTCUSDT", ETH: "ETHUSDT"}
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Server]:
+    server = redis_server(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Iterator[Simulation]:
+    with start_simulator(tmp_path, market="generated", seed=7, speed=4.0, record_frames=True) as simulation:
+        yield simulation
+
+
+@pytest.fixture
+def room(tmp_path: Path, own_redis: Server, mongo_url: str, unique: str, venue: Simulation) -> Iterator[Collecting]:
+    with collecting(
+        tmp_path / "collector", own_redis, mongo_url, unique, venue.socket, [BTC, ETH], book_interval_ms=0
+    ) as made:
+        yield made
+
+
+def quiet(venue: Simulation) -> None:
+    """Let the venue fall silent, so that both sides can be counted."""
+    venue.call("POST", "/market", {"running": False})
+
+
+def trade_rows(documents: list[dict[str, Any]]) -> list[tuple[str, Decimal, Decimal, str, int]]:
+    return sorted(
+        (
+            entry["trade_id"],
+            Decimal(repr(entry["price"])),
+            Decimal(repr(entry["size"])),
+            {"b": "buy", "s": "sell"}[entry["side"]],
+            entry["exchange_time"] // 1_000_000,
+        )
+        for entry in documents
+    )
+
+
+def sent_rows(venue: Simulation, contract: str) -> list[tuple[str, Decimal, Decimal, str, int]]:
+    return sorted(
+        (row["id"], Decimal(row["price"]), Decimal(row["amount"]), row["side"], row["time"])
+        for row in venue.trades(PAIRS[contract])
+    )
+
+
+def assert_sinks_agree(room: Collecting, kinds: tuple[str, ...] = ("tick", "trade", "book")) -> None:
+    """The same entries, id for id and byte for byte, and `through` at their ends."""
+    for contract in room.contracts:
+        through = room.through(contract)
+        for kind in kinds:
+            entries = room.entries(kind, contract)
+            assert entries, (kind, contract)
+            assert room.stored(kind, contract) == entries
+            last = "{}-{}".format(*entries[-1].id)
+            assert (through[f"redis:{kind}"], through[f"mongo:{kind}"]) == (last, last)
+
+
+def assert_dense(room: Collecting, kind: str, contract: str) -> None:
+    """Within each session, k counts from 1 without a hole."""
+    sessions: dict[int, list[int]] = {}
+    for entry in room.entries(kind, contract):
+        sessions.setdefault(entry.id[1] >> 40, []).append(entry.id[1] & (2**40 - 1))
+    for numbers in sessions.values():
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def assert_books_balance(room: Collecting) -> None:
+    for accounts in room.state()["sinks"].values():
+        for account in accounts.values():
+            assert account["received"] == sum(account[name] for name in ("stored", "queued", "refused", "given_up"))
+            assert account["queued"] == account["refused"] == account["given_up"] == 0
+
+
+def test_everything_is_in_both_sinks_and_every_trade_once(room: Collecting, venue: Simulation) -> None:
+    room.start()
+    room.wait_live()
+    until(lambda: all(len(room.entries("trade", contract)) >= 50 for contract in room.contracts), 30)
+    assert room.stop() == 0
+    assert_sinks_agree(room)
+    assert_books_balance(room)
+    for contract in room.contracts:
+        for kind in ("tick", "trade", "book", "feed"):
+            assert_dense(room, kind, contract)
+        found, sent = trade_rows(room.documents("trade", contract)), sent_rows(venue, contract)
+        # The venue went on after the collector: what it has is the venue's, from its first to its last, each once.
+        assert found == sent[: len(found)]
+        assert room.feed(contract)[-1].state == "down"
+        assert room.state()["contracts"][contract]["feed"] == "down"
+
+
+def test_a_dropped_connection_is_a_gap_in_the_stream_and_heals(room: Collecting, venue: Simulation) -> None:
+    room.start()
+    room.wait_live()
+    venue.fault("drop_socket", scope="market")
+    until(lambda: any(feed.state == "gap" for feed in room.feed(BTC)), 20)
+    states = [feed.state for feed in room.feed(BTC) if feed.kind == "all"]
+    assert states[-3:] == ["down", "gap", "live"]
+    before = len(room.entries("trade", BTC))
+    until(lambda: len(room.entries("trade", BTC)) > before + 5, 20)
+    assert room.stop() == 0
+    assert_sinks_agree(room)
+    for contract in room.contracts:
+        found, sent = trade_rows(room.documents("trade", contract)), sent_rows(venue, contract)
+        assert found == sent[: len(found)]
+
+
+def test_skipped_differences_make_the_book_invalid_until_a_new_one(room: Collecting, venue: Simulation) -> None:
+    room.start()
+    room.wait_live()
+    venue.fault("skip_frames", count=3, channel="obdiff", event="BTCUSDT", type=432)
+    until(lambda: any((feed.kind, feed.state) == ("book", "resync") for feed in room.feed(BTC)), 20)
+
+    def is_live_again() -> bool:
+        return [feed.state for feed in room.feed(BTC) if feed.kind == "book"][-1:] == ["live"]
+
+    until(is_live_again, 20)
+    causes = [feed.cause for feed in room.feed(BTC) if feed.state == "resync"]
+    assert all(cause.startswith(("gap", "lost")) for cause in causes)
+    assert room.stop() == 0
+    assert_sinks_agree(room)
+
+
+def test_redis_killed_in_the_middle_heals_and_nothing_is_lost(
+    room: Collecting, venue: Simulation, own_redis: Server
+) -> None:
+    room.start()
+    room.wait_live()
+    own_redis.kill()
+    until(lambda: "Redis does not answer" in room.log, 20)
+    before = len(room.documents("tick", BTC))
+    until(lambda: len(room.documents("tick", BTC)) > before + 50, 20)
+    own_redis.start()
+    until(lambda: "Redis answers again" in room.log, 20)
+    before = len(room.entries("trade", BTC))
+    until(lambda: len(room.entries("trade", BTC)) > before + 5, 20)
+    assert room.stop() == 0
+    assert_sinks_agree(room)
+    assert_books_balance(room)
+    for contract in room.contracts:
+        found, sent = trade_rows(room.documents("trade", contract)), sent_rows(venue, contract)
+        assert found == sent[: len(found)]
+
+
+def test_the_collector_killed_goes_on_in_a_new_session(room: Collecting, venue: Simulation) -> None:
+    room.start()
+    room.wait_live()
+    room.kill()
+    first = {entry.id[1] >> 40 for entry in room.entries("tick", BTC)}
+    room.start()
+    until(lambda: room.entries("tick", BTC)[-1].id[1] >> 40 > max(first), 20)
+    until(lambda: any(feed.cause == "the collector was not running" for feed in room.feed(BTC)), 20)
+    assert room.stop() == 0
+    for contract in room.contracts:
+        ids = [entry.id for entry in room.entries("tick", contract)]
+        assert ids == sorted(set(ids))
+        found, sent = trade_rows(room.documents("trade", contract)), sent_rows(venue, contract)
+        assert len({row[0] for row in found}) == len(found)
+        assert set(found) <= set(sent)
+
+
+def test_mongodb_killed_in_the_middle_heals_and_nothing_is_lost(
+    tmp_path: Path, own_redis: Server, unique: str, venue: Simulation
+) -> None:
+    mongo = mongo_server(tmp_path / "mongo")
+    mongo.start()
+    initiate(mongo.url)
+    try:
+        with collecting(tmp_path / "collector", own_redis, mongo.url, unique, venue.socket, [BTC]) as room:
+            room.start()
+            room.wait_live()
+            mongo.kill()
+            until(lambda: "MongoDB does not answer" in room.log, 20)
+            before = len(room.entries("tick", BTC))
+            until(lambda: len(room.entries("tick", BTC)) > before + 50, 20)
+            mongo.start()
+            until(lambda: "MongoDB answers again" in room.log, 40)
+            until(lambda: room.state()["sinks"]["mongo"]["tick"]["queued"] < 50, 20)
+            assert room.stop() == 0
+            assert_sinks_agree(room)
+            assert_books_balance(room)
+    finally:
+        mongo.stop()
+
+
+def test_a_second_collector_waits_for_the_lease(room: Collecting, venue: Simulation) -> None:
+    room.start()
+    room.wait_live()
+    first = room.processes[0]
+    room.start()
+    until(lambda: "another collector holds the lease" in room.log, 20)
+    sessions = {entry.id[1] >> 40 for entry in room.entries("tick", BTC)}
+    assert len(sessions) == 1
+    first.kill()
+    first.wait()
+    until(lambda: len({entry.id[1] >> 40 for entry in room.entries("tick", BTC)}) == 2, 20)
+    assert room.stop() == 0
