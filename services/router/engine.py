@@ -172,7 +172,7 @@ class Engine:
         config, venue = self._config, self.account.venue
         card = config.card(venue)
         name = str(self.account)
-        permits = Permits(self._redis, venue, card.rules, account=name, ip="local")
+        permits = Permits(self._redis, venue, card.rules, account=name, ip=config.router.egress)
         http = HttpClient(venue, timeout=config.router.request_timeout, connections=config.router.workers + 16)
         keys = config.keys(self.account)
         adapter = trading_adapter(card, key=keys.rest, socket_key=keys.socket)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tickrouter import logs
-from tickrouter.core.facts import VenueFill
+from tickrouter.core.facts import VenueFill, VenueOrder
 from tickrouter.errors import SocketClosed, Unreadable
 from tickrouter.transport.socket import Socket
 from tickrouter.venues.trading import Hint, LoggedIn
@@ -13,7 +13,10 @@ from tickrouter.venues.trading import Hint, LoggedIn
 from .balances import Balances
 from .desk import Desk
 from .tracker import Tracker
+from .venue_link import Stopped
 
+CONNECT = "CONNECT socket"
+"""Endpoint by which connections are counted."""
 CONNECT_TIMEOUT = 5.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -44,6 +47,8 @@ class PrivateFeed:
             try:
                 self._listen()
                 pause = FIRST_PAUSE
+            except Stopped:
+                return
             except SocketClosed as error:
                 if self.state == "live":
                     pause = FIRST_PAUSE
@@ -53,6 +58,7 @@ class PrivateFeed:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _listen(self) -> None:
+        self._desk.venue.permit(CONNECT)
         socket = Socket.connect(self._url, CONNECT_TIMEOUT)
         try:
             socket.send(self._desk.venue.adapter.login(self._desk.venue.clock.now()) or "")
@@ -75,6 +81,8 @@ class PrivateFeed:
                 if not self._tracker.executed(fact, "private message"):
                     self._desk.count("foreign_executions")
                 self._balances.soon()
+            elif isinstance(fact, VenueOrder):
+                self._tracker.seen(fact, "private message")
             elif isinstance(fact, Hint):
                 self._hint(fact)
             elif isinstance(fact, LoggedIn):

@@ -7,7 +7,7 @@ import itertools
 import threading
 
 from tickrouter import logs
-from tickrouter.core.facts import CancelRefused, Executed, Seen, VenueFill, VenueState
+from tickrouter.core.facts import CancelRefused, Executed, Seen, VenueFill, VenueOrder, VenueState
 from tickrouter.core.order_life import Change
 from tickrouter.errors import DefiniteError, VenueError
 from tickrouter.model.contract import Contract
@@ -20,6 +20,8 @@ from .works import Works
 
 FIRST_LOOK = 0.03
 """Seconds after which an order is looked at that should be done soon; doubled with each look."""
+HEARD = 0.25
+"""Seconds of waiting after which the end of the tenure is noticed."""
 CANCEL_PATIENCE = 6
 """Looks at an order that the venue promised to cancel, before the request counts as refused."""
 
@@ -57,24 +59,27 @@ class Tracker:
         interval = self._desk.router.poll_interval
         next_sweep = self._desk.clock.monotonic() + interval
         while not self._desk.stop.is_set():
-            with self._wake:
-                now = self._desk.clock.monotonic()
-                due = self._due[0][0] if self._due else next_sweep
-                if min(due, next_sweep) > now:
-                    self._wake.wait(min(due, next_sweep, now + 0.25) - now)
-                    continue
-                entry = heapq.heappop(self._due) if due <= now else None
-                if entry is not None:
-                    current = self._pending.get(entry[2].order.client_oid) == entry[0]
-                    if current:
-                        del self._pending[entry[2].order.client_oid]
-                    else:
-                        entry = None
-            if entry is not None:
-                self._desk.read(self._look, entry[2], entry[3])
+            now = self._desk.clock.monotonic()
             if now >= next_sweep:
                 next_sweep = now + interval
                 self.sweep()
+            entry = self._next(now, next_sweep)
+            if entry is not None:
+                self._desk.read(self._look, *entry)
+
+    def _next(self, now: float, next_sweep: float) -> tuple[Lane, int] | None:
+        """A look that is due; None after waiting a while for one."""
+        with self._wake:
+            due = self._due[0][0] if self._due else next_sweep
+            if due > now or not self._due:
+                self._wake.wait(max(0.0, min(due, next_sweep, now + HEARD) - now))
+                return None
+            at, _, lane, looks = heapq.heappop(self._due)
+            client_oid = lane.order.client_oid
+            if self._pending.get(client_oid) != at:
+                return None
+            del self._pending[client_oid]
+            return lane, looks
 
     def sweep(self) -> None:
         """Compare all working orders with the venue's list of open ones."""
@@ -83,11 +88,23 @@ class Tracker:
             lanes = [lane for lane in working if lane.order.contract == contract]
             self._desk.read(self._sweep, contract, lanes)
 
-    def executed(self, found: VenueFill, source: str) -> bool:
-        """Take an execution that the venue shows; False if it is of no order of ours."""
+    def seen(self, found: VenueOrder, source: str) -> bool:
+        """Take an order that the venue shows; False if it is none of ours."""
+        lane = self._lane_of(found)
+        if lane is None:
+            return False
+        lane.apply(Seen(found, source))
+        return True
+
+    def _lane_of(self, found: VenueOrder | VenueFill) -> Lane | None:
         lane = self._desk.lane_of(found.exchange_oid)
         if lane is None and found.client_oid:
             lane = self._desk.lane(found.client_oid.replace("-", "").lower())
+        return lane
+
+    def executed(self, found: VenueFill, source: str) -> bool:
+        """Take an execution that the venue shows; False if it is of no order of ours."""
+        lane = self._lane_of(found)
         if lane is None:
             return False
         lane.apply(Executed((found.fill,), found.exchange_oid, source))

@@ -51,6 +51,8 @@ class Works:
             lane = self._desk.lane(client_oid)
             if lane is None:
                 self.refuse(client_oid, Reason("unknown_order", "no such order in the journal"))
+            elif lane.order.cancel_requested != work.command and lane.order.status.is_final:
+                self.refuse(client_oid, Reason("too_late", f"the order was {lane.order.status} already"))
             elif lane.order.status.is_final:
                 self._settle(lane)
         self._end_if_done(work)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickrouter.core.facts import VenueFill, VenueState
+from tickrouter.core.facts import VenueFill, VenueOrder, VenueState
 from tickrouter.errors import AmbiguousError, DefiniteError, Unreadable
 from tickrouter.model.account import Account
 from tickrouter.model.command import Command
@@ -248,6 +248,11 @@ def test_private_messages() -> None:
     assert isinstance(execution, VenueFill)
     assert ADAPTER.read_private(frame(441, id=5001, clientId="x", amount="1")) == (Hint("5001", "x"),)
     assert ADAPTER.read_private(frame(452, id=5001, numLeft="9", newOrderClientId="y")) == (Hint("5001", "y"),)
+    inserted = {"id": 5001, "symbol": "BTCUSDT", "method": 0, "orderType": 1, "price": "61000.0", "amount": "0.5"}
+    (order,) = ADAPTER.read_private(frame(451, **inserted, newOrderClientId="z"))
+    assert isinstance(order, VenueOrder)
+    assert (order.contract, order.side, order.filled, order.state) == (CONTRACT, "s", 0, VenueState.OPEN)
+    assert ADAPTER.read_private(frame(451, id=5001, newOrderClientId="old")) == (Hint("5001", "old"),)
     assert ADAPTER.read_private(frame(201, payload="1,2,3")) == (Hint(None),)
     assert ADAPTER.read_private(frame(114, ok=False, message="Unauthorized - Invalid Public key")) == (
         LoggedIn(False, "Unauthorized - Invalid Public key"),
