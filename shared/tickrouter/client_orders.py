@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -224,8 +225,9 @@ class OrdersClient(ClientBase):
         """
         wire = {"action": action, "account": str(owner)}
         wire |= {name: value for name, value in fields.items() if value is not None}
-        content = pack_map(wire) if repeatable else secrets.token_bytes(16)
-        command = Command.from_wire({"id": repeatable_id(action, content), **wire})
+        command = Command.from_wire({"id": action, **wire})
+        content = pack_map(command.to_wire()) if repeatable else secrets.token_bytes(16)
+        command = replace(command, id=repeatable_id(action, content))
         for tries_left in reversed(range(_SEND_TRIES)):
             try:
                 queue.send(self._orders, command)

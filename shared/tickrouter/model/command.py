@@ -185,13 +185,23 @@ def _check_plain(name: str, value: Any, depth: int = 0) -> None:
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise InvalidValue(name, "a key in it is no text")
-        for inner in value.values():
+        for inner in (*value, *value.values()):
             _check_plain(name, inner, depth + 1)
     elif isinstance(value, list | tuple):
         for inner in value:
             _check_plain(name, inner, depth + 1)
-    elif isinstance(value, float):
-        if not isfinite(value):
-            raise InvalidValue(name, f"{value} in it is not finite")
-    elif value is not None and not isinstance(value, str | bytes | int):
-        raise InvalidValue(name, f"holds a {type(value).__name__}; allowed: text, bytes, numbers, lists, maps")
+    elif (defect := _defect(value)) is not None:
+        raise InvalidValue(name, defect)
+
+
+def _defect(value: Any) -> str | None:
+    match value:
+        case float() if not isfinite(value):
+            return f"{value} in it is not finite"
+        case int() if not -(1 << 63) <= value < 1 << 64:
+            return "a number in it does not fit into 64 bits"
+        case str() if any("\ud800" <= letter <= "\udfff" for letter in value):
+            return "a text in it is no valid Unicode"
+        case None | float() | int() | str() | bytes():
+            return None
+    return f"holds a {type(value).__name__}; allowed: text, bytes, numbers, lists, maps"

@@ -91,6 +91,8 @@ def test_money_is_a_positive_plain_text(field: str, value: Any) -> None:
         ({"tags": []}, "tags"),
         ({"tags": {"a": float("nan")}}, "tags"),
         ({"tags": {"a": msgpack.Timestamp(1)}}, "tags"),
+        ({"tags": {"a": 1 << 64}}, "tags"),
+        ({"tags": {"a": "\ud800"}}, "tags"),
         ({"options": {"a": [[[[[[[[[[1]]]]]]]]]]}}, "options"),
         ({"later": {1: 2}}, "unknown fields"),
         ({"action": "cancel", "client_oid": None}, "client_oid"),
