@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
 from tickrouter import logs
+from tickrouter.bus.connection import connect
+from tickrouter.bus.inspect import open_orders
 from tickrouter.client import Client
 from tickrouter.clock import Clock, SystemClock
 from tickrouter.config import Config
@@ -65,6 +67,7 @@ class Demo:
         self._clock = clock or SystemClock()
         self._account = next(iter(config.accounts), None)
         self._contracts = self._allowed(config)
+        self._url = config.orders_redis_url
         self._client = Client(config, account=self._account)
         self._resting: deque[tuple[float, str]] = deque()
         self._log = logs.get("demo")
@@ -86,8 +89,12 @@ class Demo:
 
     def _run(self) -> None:
         number = 0
+        known = False
         while self._contracts and not self._ending.wait(INTERVAL):
             try:
+                if not known:
+                    self._find_old()
+                    known = True
                 self._cancel_old()
                 if self._place(number, self._contracts[number // 4 % len(self._contracts)]):
                     number += 1
@@ -112,8 +119,17 @@ class Demo:
             self._resting.append((self._clock.monotonic(), oid))
         return True
 
+    def _find_old(self) -> None:
+        """Orders that an earlier run left resting are ours to cancel."""
+        with connect(self._url) as redis:
+            oids = open_orders(redis, self._account or "")
+        for oid in oids:
+            order = self._client.order(oid)
+            if order is not None and order.tags == TAG:
+                self._resting.append((self._clock.monotonic() - PATIENCE, oid))
+
     def _cancel_old(self) -> None:
-        while self._resting and self._clock.monotonic() - self._resting[0][0] > PATIENCE:
+        while self._resting and self._clock.monotonic() - self._resting[0][0] >= PATIENCE:
             _, oid = self._resting.popleft()
             order = self._client.order(oid)
             if order is not None and not order.status.is_final:

@@ -78,7 +78,9 @@ class Run:
         with self._ended_in_any_case():
             self._out.print(f"starting; data and logs are in {folders.data}", soft_wrap=True)
             self._stack.start()
-            self._out.print(f"everything runs; in another terminal: tickrouter check --config {folders.config}", soft_wrap=True)
+            self._out.print(
+                f"everything runs; in another terminal: tickrouter check --config {folders.config}", soft_wrap=True
+            )
             start, fills = self._clock.monotonic(), self._fills()
             with _on_signal(self._end):
                 self._watch(start)
@@ -139,7 +141,7 @@ class Run:
             summary.errors.append(str(error))
 
     def _show(self, summary: Summary) -> None:
-        self._out.print(result(summary))
+        self._out.print(result(summary), soft_wrap=True)
         if self._options.summary is not None:
             self._options.summary.write_text(json.dumps(summary.to_json(), indent=1) + "\n", encoding="utf-8")
 
