@@ -92,7 +92,7 @@ class Control:
             return bare({"error": f"no such call; there are: {', '.join(self._calls)}"}, 404)
         try:
             return bare(call(request))
-        except (InvalidValue, KeyError, TypeError, ValueError, InvalidOperation) as error:
+        except (InvalidValue, KeyError, TypeError, ValueError, RecursionError, InvalidOperation) as error:
             return bare({"error": f"{type(error).__name__}: {error}"}, 400)
 
     def _add_fault(self, request: Request) -> object:

@@ -176,7 +176,7 @@ class PrivateRest:
 def _order_fields(request: Request) -> dict[str, Any]:
     try:
         return request.fields()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise order_refused("FAILED_ORDER_PARAMETER") from error
 
 

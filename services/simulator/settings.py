@@ -44,7 +44,7 @@ class Settings:
         control_port: of the control calls; 0 for a free one.
         market: `generated`, `live`, `none`, or paths of recorded files, separated by commas.
         seed: of the generated order flow.
-        speed: how much faster than real time a generated or recorded market runs.
+        speed: how much faster than real time a generated or recorded market runs; 0 is as fast as clients take it.
         live_host: address of the live venue's socket; "" for the public one.
         hold_market: the market waits for the control call `POST /market {"running": true}`.
         accounts: the clients.

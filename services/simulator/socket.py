@@ -93,7 +93,7 @@ class Socket:
 def _read(text: str | bytes) -> tuple[int, dict[str, Any]] | None:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(message, list) or len(message) != 2:
         return None
