@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tickrouter.config import Config, find_config, load_config
+from tickrouter.config import FILE_VARIABLE, Config, find_config, load_config
 
 from ..effective import running_config
 
@@ -58,10 +59,12 @@ def reachable(given: Path | None) -> Config:
     Raises:
         ConfigError: there is none, or it is wrong.
     """
-    if given is None and (running := running_config()) is not None:
+    running = running_config() if given is None else None
+    if running is None:
+        return configured(given)
+    if os.environ.get(FILE_VARIABLE) != str(running):
         errors.print(f"using the running stack, {running}", style="dim", soft_wrap=True)
-        return load_config(running)
-    return configured(given)
+    return load_config(running)
 
 
 def market_source(text: str) -> str:

@@ -8,14 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from tickrouter.client import Client
+from tickrouter.clock import SystemClock
 
 from .common import ConfigOption, ContractArgument, JsonOption, out, print_json, reachable
 from .tail import Kind, described
 
+_HOUR = 3600 * 1_000_000_000
+
 
 def history(
     contract: ContractArgument,
-    start: Annotated[str, typer.Option("--start", help="First time, ISO, UTC unless it names a zone.")] = "1970-01-01",
+    start: Annotated[
+        str | None,
+        typer.Option("--start", help="First time, ISO, UTC unless it names a zone.", show_default="an hour ago"),
+    ] = None,
     end: Annotated[str | None, typer.Option("--end", help="First time that is left out.", show_default="now")] = None,
     kind: Annotated[Kind, typer.Option("--kind", "-k", help="Which records.")] = Kind.TICK,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many; 0 for all.")] = 100,
@@ -24,7 +30,7 @@ def history(
 ) -> None:
     """Print what MongoDB holds of a contract, by time."""
     with Client(reachable(config)) as client:
-        found: Any = client.history(contract, start, end, kind=kind.value)
+        found: Any = client.history(contract, start or SystemClock().now() - _HOUR, end, kind=kind.value)
         for record in islice(found, limit or None):
             if as_json:
                 print_json({"kind": kind.value, **record.to_dict()})

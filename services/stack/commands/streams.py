@@ -36,4 +36,6 @@ def streams(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         table.add_row(f"{kind}:{{{contract}}}", f"{size.length:,}", "-".join(map(str, size.last or ())))
     out.print(table)
     for name, account in accounts.items():
-        out.print(f"account {name}: " + ", ".join(f"{key} {value}" for key, value in asdict(account).items()))
+        out.print(
+            f"account {name}: " + ", ".join(f"{key} {value}" for key, value in asdict(account).items()), soft_wrap=True
+        )
