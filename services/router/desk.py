@@ -170,3 +170,4 @@ class Desk:
         self.stop.set()
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._senders.shutdown(wait=True, cancel_futures=True)
+        self.venue.drain_returns()

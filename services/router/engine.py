@@ -37,6 +37,8 @@ from .works import Work, Works
 RETRY = 0.2
 """Seconds between two tries to take the lease."""
 SYMBOLS_TRIES = 3
+MARGIN = 5.0
+"""Seconds that a request may take beyond its timeout to reach the venue."""
 CLOCK_EVERY = 60.0
 """Seconds between two measurements of the venue's clock."""
 
@@ -172,7 +174,14 @@ class Engine:
         config, venue = self._config, self.account.venue
         card = config.card(venue)
         name = str(self.account)
-        permits = Permits(self._redis, venue, card.rules, account=name, ip=config.router.egress)
+        permits = Permits(
+            self._redis,
+            venue,
+            card.rules,
+            account=name,
+            ip=config.router.egress,
+            held=config.router.request_timeout + MARGIN,
+        )
         http = HttpClient(venue, timeout=config.router.request_timeout, connections=config.router.workers + 16)
         keys = config.keys(self.account)
         adapter = trading_adapter(card, key=keys.rest, socket_key=keys.socket)
@@ -214,6 +223,7 @@ class Engine:
             "intake": intake.run,
             "places": sender.run_places,
             "cancels": sender.run_cancels,
+            "returns": desk.venue.run_returns,
             "tracker": tracker.run,
             "resolver": Resolver(desk).run,
             "feed": self._feed.run,

@@ -58,8 +58,11 @@ class PrivateFeed:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _listen(self) -> None:
-        self._desk.venue.permit(CONNECT)
-        socket = Socket.connect(self._url, CONNECT_TIMEOUT)
+        grant = self._desk.venue.needed(CONNECT)
+        try:
+            socket = Socket.connect(self._url, CONNECT_TIMEOUT)
+        finally:
+            self._desk.venue.give_back(grant)
         try:
             socket.send(self._desk.venue.adapter.login(self._desk.venue.clock.now()) or "")
             while not self._desk.stop.is_set():

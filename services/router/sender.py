@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from tickrouter import logs
+from tickrouter.bus.permits import Grant
 from tickrouter.core.facts import Accepted, CancelRefused, CancelSending, Deferred, Denied, Refused, Sending, Unanswered
 from tickrouter.core.order_life import Change
 from tickrouter.errors import AmbiguousError, DefiniteError, StorageError, VenueError, is_retryable
@@ -76,8 +77,9 @@ class Sender:
     def _place_when_permitted(self, lane: Lane) -> None:
         venue = self._desk.venue
         endpoint = self._endpoint("place", lambda: venue.adapter.place(lane.order, 0).endpoint)
-        if venue.permit(endpoint, lambda: self._may_leave(lane)):
-            self._desk.send(self._place, lane)
+        grant = venue.permit(endpoint, lambda: self._may_leave(lane))
+        if grant is not None:
+            self._desk.send(self._place, lane, grant)
         elif lane.order.status is Status.PENDING_NEW:
             lane.apply(Denied(_DENIALS["AGE"]))
 
@@ -85,9 +87,10 @@ class Sender:
         order = lane.order
         return order.status is Status.PENDING_NEW and self._desk.clock.now() < _deadline_ms(order) * _MS
 
-    def _place(self, lane: Lane) -> None:
+    def _place(self, lane: Lane, grant: Grant) -> None:
         venue = self._desk.venue
-        if lane.order.status is not Status.PENDING_NEW:
+        if lane.order.status is not Status.PENDING_NEW or lane.order.stamp is not None:
+            venue.give_back(grant)
             return
         stamp = venue.clock.stamp()
         request = venue.adapter.place(lane.order, stamp)
@@ -95,9 +98,10 @@ class Sender:
         if outcome in _DENIALS:
             lane.apply(Denied(_DENIALS[outcome]))
         if outcome != "DONE":
+            venue.give_back(grant)
             return
         try:
-            exchange_oid = venue.send(request, venue.adapter.read_placed)
+            exchange_oid = venue.send(request, venue.adapter.read_placed, grant)
         except DefiniteError as error:
             self._not_taken(lane, error)
         except AmbiguousError as error:
@@ -131,19 +135,21 @@ class Sender:
     def _cancel_when_permitted(self, lane: Lane) -> None:
         venue = self._desk.venue
         endpoint = self._endpoint("cancel", lambda: venue.adapter.cancel("0", 0).endpoint)
-        wanted = venue.permit(endpoint, lambda: lane.order.status.is_working)
+        grant = venue.permit(endpoint, lambda: lane.order.status.is_working)
         with self._lock:
             self._queued.discard(lane.order.client_oid)
-        if wanted:
-            self._desk.send(self._cancel, lane)
+        if grant is not None:
+            self._desk.send(self._cancel, lane, grant)
 
-    def _cancel(self, lane: Lane) -> None:
+    def _cancel(self, lane: Lane, grant: Grant) -> None:
         venue = self._desk.venue
         exchange_oid = lane.order.exchange_oid
         if exchange_oid is None or lane.apply(CancelSending()) != "DONE":
+            venue.give_back(grant)
             return
+        request = venue.adapter.cancel(exchange_oid, venue.clock.stamp())
         try:
-            venue.send(venue.adapter.cancel(exchange_oid, venue.clock.stamp()), venue.adapter.read_canceled)
+            venue.send(request, venue.adapter.read_canceled, grant)
         except DefiniteError as error:
             self._cancel_refused(lane, error)
         except AmbiguousError as error:

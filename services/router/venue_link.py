@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from tickrouter import logs
-from tickrouter.bus.permits import Permits
+from tickrouter.bus.permits import Grant, Permits
 from tickrouter.clock import Clock
-from tickrouter.errors import DefiniteError
+from tickrouter.errors import DefiniteError, StorageError
 from tickrouter.transport.http import HttpClient
 from tickrouter.venues.request import Answer, Request
 from tickrouter.venues.trading import TradingAdapter
@@ -20,6 +22,8 @@ T = TypeVar("T")
 Build = Callable[[int], Request]
 Read = Callable[[Answer], T]
 
+LONGEST_WAIT = 0.25
+"""Seconds after which a wait for permits looks again whether it is still wanted."""
 COOLDOWN = 1.0
 """Seconds of quiet after a refusal by limit that does not say how long."""
 
@@ -40,9 +44,10 @@ class VenueLink:
         self._http = http
         self._permits = permits
         self._stop = stop
+        self._returns: queue.SimpleQueue[Grant] = queue.SimpleQueue()
         self._log = logs.get("venue")
 
-    def permit(self, endpoint: str, wanted: Callable[[], bool] = lambda: True) -> bool:
+    def permit(self, endpoint: str, wanted: Callable[[], bool] = lambda: True) -> Grant | None:
         """Wait for permits of every window of `endpoint`.
 
         Args:
@@ -50,33 +55,63 @@ class VenueLink:
             wanted: asked while waiting; False ends the wait.
 
         Returns:
-            True if they are taken, False if nobody wants them any more.
+            The grant, or None if nobody wants it any more.
 
         Raises:
             Stopped: the router ends.
         """
         while wanted():
-            wait = self._permits.take(endpoint)
-            if not wait:
-                return True
-            if self._stop.wait(min(wait, 0.25)):
+            taken = self._permits.take(endpoint)
+            if isinstance(taken, Grant):
+                return taken
+            if self._stop.wait(min(taken, LONGEST_WAIT)):
                 raise Stopped
-        return False
+        return None
 
-    def send(self, request: Request, read: Read[T]) -> T:
+    def needed(self, endpoint: str) -> Grant:
+        """Permits that are wanted until the router ends.
+
+        Raises:
+            Stopped: the router ends.
+        """
+        grant = self.permit(endpoint)
+        if grant is None:
+            raise Stopped
+        return grant
+
+    def give_back(self, grant: Grant) -> None:
+        """The answer to a request that was not sent by `send` is back."""
+        self._returns.put(grant)
+
+    def send(self, request: Request, read: Read[T], grant: Grant) -> T:
         """Send a signed request once and read its answer.
 
         Raises:
             DefiniteError, AmbiguousError: see `tickrouter.errors`.
         """
+        # Without an answer the permits stay taken for as long as the request may still reach the venue.
+        answer = self._http.send(request)
+        self._returns.put(grant)
         try:
-            return read(self._http.send(request))
+            return read(answer)
         except DefiniteError as error:
             if error.kind == "rate_limit":
                 seconds = error.retry_after or COOLDOWN
                 self._log.warning("refused by limit", endpoint=request.endpoint, seconds=seconds)
                 self._permits.cool_down(request.endpoint, seconds)
             raise
+
+    def run_returns(self) -> None:
+        """Until the router ends: return permits whose answers are back, off the path of orders."""
+        while not self._stop.is_set():
+            with suppress(queue.Empty):
+                self._permits.give_back(self._returns.get(timeout=LONGEST_WAIT))
+
+    def drain_returns(self) -> None:
+        """Return what is left at the end."""
+        with suppress(queue.Empty, StorageError):
+            while True:
+                self._permits.give_back(self._returns.get_nowait())
 
     def ask(self, build: Build, read: Read[T]) -> T:
         """A read: permits, stamp, send; signed again once where the venue calls the stamp invalid.
@@ -85,15 +120,15 @@ class VenueLink:
             DefiniteError, AmbiguousError, Stopped: see there.
         """
         endpoint = build(0).endpoint
-        self.permit(endpoint)
+        grant = self.needed(endpoint)
         try:
-            return self.send(build(self.clock.stamp()), read)
+            return self.send(build(self.clock.stamp()), read, grant)
         except DefiniteError as error:
             if error.kind != "nonce":
                 raise
         self.measure_clock()
-        self.permit(endpoint)
-        return self.send(build(self.clock.stamp()), read)
+        grant = self.needed(endpoint)
+        return self.send(build(self.clock.stamp()), read, grant)
 
     def measure_clock(self) -> int:
         """Ask the venue's time; returns it, ns.
@@ -102,9 +137,9 @@ class VenueLink:
             DefiniteError, AmbiguousError, Stopped: see `ask`.
         """
         request = self.adapter.server_time()
-        self.permit(request.endpoint)
+        grant = self.needed(request.endpoint)
         sent = self._own_clock.now()
-        venue_time = self.send(request, self.adapter.read_server_time)
+        venue_time = self.send(request, self.adapter.read_server_time, grant)
         self.clock.measured(sent, venue_time, self._own_clock.now())
         return venue_time
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -14,44 +15,65 @@ from tickrouter.bus.scripts import Script
 from tickrouter.core.permits import Claim, Rule, claims
 
 _TAKE = Script("permit")
+_RETURN = Script("permit_return")
+_MICROS = 1_000_000
 _COOLDOWN = "cooldown"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permits taken for one request, to be returned when its answer is back."""
+
+    name: str
+    claims: tuple[Claim, ...]
 
 
 class Permits:
     """Permits of one venue, for one account behind one IP."""
 
-    def __init__(self, redis: Redis, venue: str, rules: tuple[Rule, ...], *, account: str, ip: str) -> None:
+    def __init__(
+        self, redis: Redis, venue: str, rules: tuple[Rule, ...], *, account: str, ip: str, held: float = 30.0
+    ) -> None:
+        """`held` is for how many seconds a permit counts whose answer never comes: longer than any request lasts."""
         self._redis: Any = redis
         self._venue = venue
         self._rules = rules
         self._account = account
         self._ip = ip
+        self._held = int(held * _MICROS)
         self._known: dict[str, tuple[Claim, ...]] = {}
         self._mark = secrets.token_hex(4)
         self._count = count()
 
-    def take(self, endpoint: str) -> float:
+    def take(self, endpoint: str) -> Grant | float:
         """Take what a request to `endpoint` (`METHOD /path`) needs.
 
         Returns:
-            0 for go, else the seconds after which to ask again: nothing was taken.
+            The grant, else the seconds after which to ask again: nothing was taken.
 
         Raises:
             StorageError: no answer. Nothing may be sent then.
         """
         wanted = self._claims(endpoint)
-        keys = [permit(self._venue, _COOLDOWN, endpoint)]
-        args: list[str | int] = [f"{self._mark}:{next(self._count)}"]
+        grant = Grant(f"{self._mark}:{next(self._count)}", wanted)
+        keys = [permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
+        args: list[str | int] = [grant.name, self._held]
         for claim in wanted:
-            keys.append(permit(self._venue, claim.rule.name, claim.scope_value))
-            args += [claim.rule.usable, int(claim.rule.interval * 1_000_000), claim.weight]
-        with storage_errors("permits"):
-            try:
-                wait = self._redis.evalsha(_TAKE.digest, len(keys), *keys, *args)
-            except NoScriptError:
-                _TAKE.load(self._redis)
-                wait = self._redis.evalsha(_TAKE.digest, len(keys), *keys, *args)
-        return int(wait) / 1_000_000
+            args += [claim.rule.usable, int(claim.rule.interval * _MICROS), claim.weight]
+        wait = int(self._call(_TAKE, keys, args))
+        return wait / _MICROS if wait else grant
+
+    def give_back(self, grant: Grant) -> None:
+        """The answer is back. Without this the permits count for as long as any request may last.
+
+        Raises:
+            StorageError: no answer; they count for longer then, which harms nobody.
+        """
+        args: list[str | int] = [grant.name]
+        for claim in grant.claims:
+            args += [int(claim.rule.interval * _MICROS), claim.weight]
+        if grant.claims:
+            self._call(_RETURN, [self._key(claim) for claim in grant.claims], args)
 
     def cool_down(self, endpoint: str, seconds: float) -> None:
         """Nobody asks `endpoint` for so long: the venue said so."""
@@ -66,18 +88,29 @@ class Permits:
                 self.cool_down(endpoint, longest)
 
     def used(self) -> dict[str, tuple[int, int]]:
-        """For each window in use by this account and IP: permits granted in it, and permits usable."""
+        """For each window in use by this account and IP: permits that count now, and permits usable."""
         found: dict[str, tuple[int, int]] = {}
         values = {"global": "all", "account": self._account, "ip": self._ip}
         with storage_errors("permits in use"):
             seconds, micros = self._redis.time()
-            now = seconds * 1_000_000 + micros
+            now = seconds * _MICROS + micros
             for rule in self._rules:
                 key = permit(self._venue, rule.name, values.get(rule.scope, ""))
-                granted = int(self._redis.zcount(key, now - int(rule.interval * 1_000_000), "+inf"))
+                granted = int(self._redis.zcount(key, now, "+inf"))
                 if granted:
                     found[rule.name] = (granted, rule.usable)
         return found
+
+    def _key(self, claim: Claim) -> str:
+        return permit(self._venue, claim.rule.name, claim.scope_value)
+
+    def _call(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
+        with storage_errors("permits"):
+            try:
+                return self._redis.evalsha(script.digest, len(keys), *keys, *args)
+            except NoScriptError:
+                script.load(self._redis)
+                return self._redis.evalsha(script.digest, len(keys), *keys, *args)
 
     def _claims(self, endpoint: str) -> tuple[Claim, ...]:
         if endpoint not in self._known:
