@@ -4,7 +4,7 @@
 |---|---|
 | `GET /health` | `{"ok": true}` |
 | `POST /fault`, `GET /faults`, `DELETE /faults` | make a fault (see `faults.KINDS`), list the waiting, forget all |
-| `GET /ledger` | orders, fills, balances and order requests, of all runs; `?client_id=` picks orders |
+| `GET /ledger` | orders, fills, balances, and requests by endpoint and client id, of all runs; `?client_id=` picks |
 | `GET /counts` | requests by endpoint, refusals by limit, sockets, frames sent, trades by pair, of this run |
 | `GET /trades?pair=` | trades sent: all with `record_frames`, else the latest 1,000 of this run |
 | `GET /book?pair=` | the book as published |

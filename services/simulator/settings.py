@@ -7,7 +7,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,6 @@ class Settings:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"simulator settings: {type(error).__name__}: {error}") from error
         return settings
-
-    def with_data(self, data: Path) -> Settings:
-        """The same on another folder."""
-        return replace(self, data=data)
 
 
 def _account(entry: Mapping[str, Any]) -> AccountSettings:
