@@ -76,8 +76,9 @@ class Collecting:
         process.wait()
 
     def state(self) -> dict[str, Any]:
-        """The state file."""
-        found: dict[str, Any] = json.loads((self.folder / "data/state/collector.json").read_text())
+        """The state file; empty before it is written."""
+        file = self.folder / "data/state/collector.json"
+        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         return found
 
     def entries(self, kind: str, contract: str) -> list[Entry]:

@@ -12,6 +12,8 @@ from tickrouter.model.trade import Trade
 
 FEED = "feed"
 """Kind of the feed's own records: for Redis only."""
+KINDS: dict[str, type[Tick | Trade | Book]] = {"tick": Tick, "trade": Trade, "book": Book}
+"""Record kind to class."""
 
 
 class Item(NamedTuple):

@@ -55,6 +55,7 @@ def run(config: Config, contracts: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     collector.start()
+    collector.write_state()
     while not stop.wait(STATE_EVERY):
         collector.write_state()
     collector.stop()
@@ -95,7 +96,9 @@ class Collector:
             name: (pipeline, Publisher(redis, name, limits, lease_ms=LEASE_MS))
             for name, pipeline in self._pipelines.items()
         }
-        self._redis_sink = RedisSink(self._queues["redis"], rooms, opener, board, clock, lease_ms=LEASE_MS)
+        self._redis_sink = RedisSink(
+            self._queues["redis"], self._queues["mongo"], rooms, opener, board, clock, lease_ms=LEASE_MS
+        )
         self._mongo_sink = MongoSink(self._queues["mongo"], writer, board, clock)
         self._readers = []
         for venue in sorted({contract.venue for contract in contracts}):
@@ -147,6 +150,7 @@ class Collector:
             "away": {"redis": self._redis_sink.outage.is_on, "mongo": self._mongo_sink.outage.is_on},
             "frames": sum(reader.frames for reader in self._readers),
             "connects": sum(reader.connects for reader in self._readers),
+            "joined": sum(reader.joined for reader in self._readers),
             "refused": dict(self._refusals.counts),
         }
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tickrouter.config import Recording
 from tickrouter.core.book_sync import BookOutcome, BookSync
-from tickrouter.core.market import BookDiff, BookSnapshot, Joined, MarketFact, Refused, TickerSeen, TradeSeen
+from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
 from tickrouter.core.staleness import Staleness
 from tickrouter.core.tick_merge import TickMerge
 from tickrouter.model.book import Book
@@ -88,8 +88,6 @@ class Pipeline:
             self._keep_tick(items, self._merge.on_ticker(fact, now), now)
         elif isinstance(fact, Refused):
             self._take_refused(items, fact, now)
-        elif isinstance(fact, Joined):
-            self.counts["joined" if fact.ok else "join_refused"] += 1
         return items
 
     def passed(self, now: int) -> list[Item]:

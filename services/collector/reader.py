@@ -47,6 +47,7 @@ class Reader(threading.Thread):
         super().__init__(name=f"reader-{card.name}-{next(iter(pipelines))}", daemon=True)
         self.frames = 0
         self.connects = 0
+        self.joined = 0
         self._url = card.hosts.socket
         self._adapter = adapter
         self._pipelines = dict(pipelines)
@@ -109,6 +110,7 @@ class Reader(threading.Thread):
     def _take(self, frame: bytes, now: int, items: list[Item]) -> None:
         for fact in self._adapter.decode(frame, now):
             if isinstance(fact, Joined):
+                self.joined += fact.ok
                 if not fact.ok:
                     self._log.error("subscription refused", answer=fact.text)
                 continue

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tickrouter import logs
-from tickrouter.bus.codec import pack_record
+from tickrouter.bus.codec import pack_record, unpack_record
 from tickrouter.bus.publish import Entry, Publisher
 from tickrouter.clock import Clock
+from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError
 
-from .item import Item
+from .item import FEED, KINDS, Item
 from .outage import Outage
 from .pipeline import Pipeline
 from .session import SessionOpener
@@ -21,6 +22,7 @@ from .sink_queue import SinkQueue
 from .through import ThroughBoard
 
 BATCH = 500
+PAGE = 5000
 IDLE = 0.1
 """Seconds that the thread waits for records before it looks after the leases."""
 KEPT_SECONDS = 5.0
@@ -50,6 +52,7 @@ class RedisSink(threading.Thread):
     def __init__(
         self,
         queue: SinkQueue,
+        mongo_queue: SinkQueue,
         rooms: Mapping[str, tuple[Pipeline, Publisher]],
         opener: SessionOpener,
         through: ThroughBoard,
@@ -60,6 +63,7 @@ class RedisSink(threading.Thread):
         super().__init__(name="redis-sink", daemon=True)
         self.outage = Outage("Redis", _log, clock)
         self._queue = queue
+        self._mongo_queue = mongo_queue
         self._rooms = {contract: _Room(*room) for contract, room in rooms.items()}
         self._opener = opener
         self._through = through
@@ -151,8 +155,12 @@ class RedisSink(threading.Thread):
                     room.said_waiting = True
                 return False
             room.is_held, room.is_checked, room.said_waiting = True, False, False
-            room.pipeline.session = self._opener.open(contract, room.publisher.last_ids())
-            _log.info("lease taken", contract=contract, session=room.pipeline.session.number)
+            last = room.publisher.last_ids()
+            session = self._opener.open(contract, last)
+            if room.pipeline.session is None:
+                self._repair(room, last, session.stored)
+            room.pipeline.session = session
+            _log.info("lease taken", contract=contract, session=session.number)
         if not room.is_checked:
             last = room.publisher.last_ids()
             missing = [entry for _, entry in room.kept if entry.id > last.get(entry.kind, (0, 0))]
@@ -161,6 +169,28 @@ class RedisSink(threading.Thread):
                 _log.warning("Redis had lost acknowledged entries, sent again", contract=contract, entries=len(missing))
             room.is_checked = True
         return True
+
+    def _repair(self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None) -> None:
+        """Hand to MongoDB what the last session wrote to Redis and not there any more before it died."""
+        contract = room.pipeline.contract
+        if stored is None:
+            return
+        for kind, end in last.items():
+            if kind == FEED:
+                continue
+            after = stored.get(kind, (0, 0))
+            while after < end:
+                page = room.publisher.read_after(kind, after, PAGE)
+                rows = [entry for entry in page if session_of(entry.id) == session_of(end)]
+                self._mongo_queue.put(
+                    [Item(contract, kind, entry.id, unpack_record(KINDS[kind], entry.data)) for entry in rows]
+                )
+                room.publisher.publish([])
+                if rows:
+                    _log.info("handed to MongoDB what Redis alone had", contract=contract, kind=kind, entries=len(rows))
+                if len(page) < PAGE:
+                    break
+                after = page[-1].id
 
     def _look_after(self) -> None:
         """Renew leases, take those that are free, pass on how far MongoDB is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tickrouter import logs
@@ -21,11 +21,19 @@ _log = logs.get("session")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The ids of one contract in one session, by kind; `last_ms` is the end of what was there before, 0 if nothing."""
+    """One session of one contract.
+
+    Attributes:
+        number: never used before.
+        last_ms: the end of what was recorded before, 0 if nothing was.
+        ids: the entry ids to come, by kind.
+        stored: how far MongoDB had stored each kind; None if it did not answer.
+    """
 
     number: int
     last_ms: int
     ids: Mapping[str, EntryIds]
+    stored: Mapping[str, EntryId] | None = None
 
 
 class SessionOpener:
@@ -51,6 +59,7 @@ class SessionOpener:
         found.append(kept_session)
         try:
             stored_session, stored_ms = self._writer.highest(contract, self._kinds)
+            stored = self._writer.through(contract, self._kinds)
             found.append(stored_session)
         except StorageError as error:
             _log.warning("session opened without MongoDB's word", contract=contract, error=str(error))
@@ -60,7 +69,7 @@ class SessionOpener:
             self._writer.open_session(contract, session.number, self._clock.now())
         except StorageError as error:
             _log.warning("session not written to MongoDB", contract=contract, error=str(error))
-        return session
+        return replace(session, stored=stored)
 
     def _begin(self, contract: str, found: Sequence[int], last_ms: Mapping[str, int], floor: int) -> Session:
         number = next_session(found)

@@ -12,6 +12,7 @@ from tickrouter.bus.connection import Redis
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.lease import Lease
 from tickrouter.bus.scripts import Script
+from tickrouter.bus.subscribe import read_after
 from tickrouter.core.entry_ids import EntryId, text_of
 from tickrouter.errors import LeaseLost, StorageError, StreamConflict
 
@@ -106,6 +107,15 @@ class Publisher:
             ms, _, n = (raw.decode() if isinstance(raw, bytes) else str(raw)).partition("-")
             found[kind] = int(ms), int(n)
         return found
+
+    def read_after(self, kind: str, after: EntryId, count: int) -> list[Entry]:
+        """What stands in a stream behind an id, in order, at most `count` entries.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        found = read_after(self._redis, self._keys.stream(kind), after, count=count)
+        return [Entry(kind, entry.id, entry.data) for entry in found]
 
     def publish(self, entries: Sequence[Entry], through: Mapping[str, str] | None = None) -> Published:
         """Write a batch in order and renew the lease; an empty batch renews it alone.

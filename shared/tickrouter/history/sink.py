@@ -142,6 +142,20 @@ class MarketWriter:
         except PyMongoError as error:
             raise StorageError(f"MongoDB: through: {_short(error)}") from error
 
+    def through(self, contract: str, kinds: Sequence[str]) -> dict[str, EntryId]:
+        """The ids up to which everything is stored, by kind; kinds never stored are left out.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        names = {f"{contract}#{kind}": kind for kind in kinds}
+        try:
+            with pymongo.timeout(self._timeout):
+                found = list(self._db.through.find({"_id": {"$in": list(names)}}))
+        except PyMongoError as error:
+            raise StorageError(f"MongoDB: through: {_short(error)}") from error
+        return {names[entry["_id"]]: (entry["ms"], entry["n"]) for entry in found}
+
     def open_session(self, contract: str, session: int, now: int) -> None:
         """Write down that a session began (collection `sessions`).
 

@@ -48,6 +48,8 @@ def test_a_batch_goes_into_its_streams_in_order(redis: Redis, contract: str, pub
         b"mongo:tick": b"1-1",
     }
     assert publisher.last_ids() == {"tick": (1, 3), "trade": (1, 7)}
+    assert publisher.read_after("tick", (1, 1), 10) == entries(2, 3)
+    assert publisher.read_after("trade", (1, 7), 10) == []
 
 
 def test_the_same_batch_again_is_success_and_stores_nothing_twice(

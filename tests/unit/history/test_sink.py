@@ -101,6 +101,7 @@ def test_through_is_kept_by_contract_and_kind(room: Room) -> None:
     room.writer.tell_through({(C, "tick"): SECOND})
     found = {entry["_id"]: (entry["ms"], entry["n"]) for entry in room.documents("through")}
     assert found == {f"{C}#tick": SECOND, f"{C}#trade": FIRST}
+    assert room.writer.through(C, ("tick", "trade", "book")) == {"tick": SECOND, "trade": FIRST}
 
 
 def test_the_highest_session_is_found_in_sessions_and_in_records(room: Room) -> None:
@@ -122,6 +123,10 @@ def test_no_server_is_said() -> None:
         writer.write([Row("tick", FIRST, tick())])
     with pytest.raises(StorageError, match="through"):
         writer.tell_through({(C, "tick"): FIRST})
+    with pytest.raises(StorageError, match="through"):
+        writer.through(C, ("tick",))
+    with pytest.raises(StorageError, match="indexes"):
+        writer.prepare()
     with pytest.raises(StorageError, match="sessions"):
         writer.open_session(C, 1, 1)
     with pytest.raises(StorageError, match="MongoDB"):
