@@ -70,7 +70,8 @@ class RouterPen:
 class CollectorPen:
     """Writes ticks of one contract into Redis and MongoDB, each when it is told to."""
 
-    def __init__(self, redis: Redis, db: Any, contract: str, session: int = 1) -> None:
+    def __init__(self, redis: Redis, db: Any, contract: str, session: int = 1, start: int = TIME) -> None:
+        self.start = start
         self.redis = redis
         self.contract = contract
         self.key = MarketKeys(contract).stream("tick")
@@ -83,7 +84,7 @@ class CollectorPen:
         fresh = []
         for _ in range(count):
             number = len(self.rows) + 1
-            time = TIME + number * _MS
+            time = self.start + number * _MS
             level = ((float(number), 1.0),)
             tick = Tick(time, float(number), None, level, (), self.contract, "trade", time - 5)
             self.rows.append(Row("tick", self.ids.next(time), tick))

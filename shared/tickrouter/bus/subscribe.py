@@ -121,7 +121,7 @@ def read_balances(redis: Redis, account: Account) -> dict[str, Balance]:
         snapshot: Any = redis.hgetall(key)
     except RedisError as error:
         raise StorageError(f"Redis: reading {key}: {error}") from error
-    return {currency.decode(): _balance(currency.decode(), data) for currency, data in sorted(snapshot.items())}
+    return {currency.decode(): balance_of(currency.decode(), data) for currency, data in sorted(snapshot.items())}
 
 
 def find_order(redis: Redis, account: Account, client_oid: str) -> Order | None:
@@ -139,7 +139,13 @@ def find_order(redis: Redis, account: Account, client_oid: str) -> Order | None:
         raise Unreadable(f"the journal of the order {client_oid}: {error!r}") from error
 
 
-def _balance(currency: str, data: bytes) -> Balance:
+def balance_of(currency: str, data: bytes) -> Balance:
+    """One value of the balance hash.
+
+    Raises:
+        Unreadable: no msgpack map.
+        InvalidValue: a number in it is none.
+    """
     fields = unpack_map(data)
     total, free, locked = (decimal_of(f"balance.{name}", fields.get(name)) for name in ("total", "free", "locked"))
     return Balance(currency, total, free, locked, int64("balance.time", fields.get("time")))
