@@ -21,10 +21,10 @@ from .servers import START_TIMEOUT, Server, ServerError, mongo_server, redis_ser
 from .state import FolderLock, StackState, is_free
 from .supervisor import Program, Supervisor
 
-ENDING = ((("collector", "router"), 2.0), (("archiver",), 1.0), (("simulator",), 0.5))
-SERVERS_GRACE = 1.2
-"""Who ends after whom, and seconds to end kindly, five at most in all: the archiver copies the router's last events,
-and only then goes the venue that they are about."""
+ENDING = ((("collector", "router"), 2.4), (("archiver",), 0.8))
+"""Which services end after which, and seconds to end kindly: the archiver copies the router's last events."""
+REST_GRACE = 1.3
+"""Seconds for the simulator and the servers. All of it stays below five."""
 TRIES = 3
 """How often a server may die during the start before the stack gives up."""
 
@@ -59,7 +59,6 @@ class Stack:
     supervisor: Supervisor = field(init=False)
     config: Config = field(init=False)
     _lock: FolderLock = field(init=False)
-    _servers: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         """Start everything and return when the servers and the simulator answer.
@@ -90,7 +89,6 @@ class Stack:
         )
         for server in servers:
             self.supervisor.start(Program(server.name, tuple(server.command), self.folders.logs / f"{server.name}.log"))
-        self._servers = [server.name for server in servers]
         self.supervisor.start(self._simulator(simulator, control))
         for name, port in [(server.name, server.port) for server in servers] + [("simulator", simulator)]:
             self._wait_for(name, port)
@@ -103,14 +101,14 @@ class Stack:
         return {name: child.restarts for name, child in self.supervisor.children.items() if child.restarts}
 
     def stop_services(self) -> None:
-        """End the services, then the simulator; the servers still answer afterwards."""
+        """End the services; the servers still answer afterwards."""
         for names, grace in ENDING:
             self.supervisor.stop(names, grace=grace)
 
     def stop(self) -> None:
         """End all that still runs."""
         self.stop_services()
-        self.supervisor.stop(self._servers, grace=SERVERS_GRACE)
+        self.supervisor.stop(list(self.supervisor.children), grace=REST_GRACE)
         self.close()
 
     def close(self) -> None:

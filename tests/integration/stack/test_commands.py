@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.stack.running import Up
+from tests.integration.stack.running import ROOT, Up, environment
 
 BTC = "btcturk/btc.usdt"
 FAR_BELOW = "20000"
@@ -96,6 +100,16 @@ def test_streams_show_every_stream_and_account(up: Up) -> None:
     assert kinds == {"tick", "trade", "book", "feed"}
     [account] = [row for row in shown if row.get("account")]
     assert (account["account"], account["halt"], account["routed"]) == ("btcturk/main", "run", True)
+
+
+@pytest.mark.parametrize(("number", "printed"), [(0, "Filled"), (1, "bid1")])
+def test_the_programs_of_the_readme_run(up: Up, number: int, printed: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(re.findall(r"^ *```python\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)[number])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=up.data.parent, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert printed in done.stdout
 
 
 @pytest.mark.parametrize(

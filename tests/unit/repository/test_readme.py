@@ -27,8 +27,10 @@ def test_commands_that_are_shown_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     commands = {file.stem for file in (ROOT / "services" / "stack" / "commands").glob("*.py")}
     commands |= {"collect", "route", "archive", "simulate"}
-    shown = re.findall(r"^\s*(?:\.venv/bin/)?tickrouter (\w+)", text, re.MULTILINE)
-    shown += re.findall(r"`tickrouter (\w+)", text)
+    shown = re.findall(r"`tickrouter (\w+)", text)
+    for block in re.findall(r"```sh\n(.*?)```|((?:^ {4,}.*\n)+)", text, re.DOTALL | re.MULTILINE):
+        shown += re.findall(r"^ *tickrouter (\w+)", "".join(block), re.MULTILINE)
+    assert shown
     assert set(shown) <= commands
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets
