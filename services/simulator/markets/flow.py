@@ -11,9 +11,11 @@ the best appear, and each ends when its own life is over.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from heapq import heappop, heappush
+from itertools import accumulate
 from math import exp, inf, log
 from random import Random
 
@@ -23,10 +25,10 @@ from .shape import Band, Quantiles, Shape
 from .shelf import Shelf
 
 HOME = 1.0
-"""How far the price strays: at exp(HOME) times its home all new openings would lead back. Gives a spread of about
-150 basis points over days."""
-LEAST_BIAS = 0.9
-"""Of 1: the pull homewards never decides alone."""
+"""How weak the pull homewards is: so far away, as a logarithm of the price, it would decide alone. At 1 the price
+strays some percent over days."""
+MOST_PULL = 0.9
+"""Of 1: it never does decide alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class Flow:
         self.shelves = (Shelf("buy"), Shelf("sell"))
         self._tick_bps = 10.0**-shape.price_scale / shape.mid * 1e4
         self._home = round(shape.mid * 10.0**shape.price_scale)
-        self._calls = sum(band.adds + band.joins for band in shape.bands) / shape.update_rate
-        self._weights = [band.adds + band.joins for band in shape.bands]
+        self._weights = list(accumulate(band.adds + band.joins for band in shape.bands))
+        self._calls = self._weights[-1] / shape.update_rate
         self._takes = shape.takes - shape.opens * shape.open_sweeps
         self._orders = 0
         self._ends: list[tuple[float, int, Shelf]] = []
@@ -165,7 +167,7 @@ class Flow:
         """How far the price went in the present direction from its home, -0.9 to 0.9."""
         bids, asks = self.shelves
         away = log((bids.best - asks.best) / (2 * self._home)) / HOME
-        return max(-LEAST_BIAS, min(LEAST_BIAS, away * self._direction))
+        return max(-MOST_PULL, min(MOST_PULL, away * self._direction))
 
     def _close(self) -> None:
         """The other side moves after, or the side that fled comes back."""
@@ -212,9 +214,9 @@ class Flow:
     def _deepen(self) -> None:
         """A level behind the best appears, or one grows."""
         shelf = self.shelves[self._random.random() < 0.5]
-        at = self._random.choices(range(len(self._weights)), self._weights)[0]
+        at = bisect_right(self._weights, self._random.random() * self._weights[-1])
         band = self._shape.bands[at]
-        joins = self._random.random() * self._weights[at] < band.joins
+        joins = self._random.random() * (band.adds + band.joins) < band.joins
         self._appear(shelf, shelf.best, self._shape.bands[at - 1].reach if at else 0.0, band, joins=joins)
 
     def _appear(self, shelf: Shelf, best: int, near: float, band: Band, *, joins: bool = False) -> None:

@@ -85,3 +85,5 @@ class GeneratedMarket:
             before = now
             for desk in desks:
                 desk.act(desk.flow.until(elapsed))
+            if self._rate > 1:
+                await exchange.room()

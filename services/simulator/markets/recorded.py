@@ -91,8 +91,7 @@ class RecordedMarket:
             if wait > WORTH_WAITING:
                 await asyncio.sleep(wait)
             elif number % EVENTS_A_TURN == 0:
-                await asyncio.sleep(0)
-                await exchange.room()
+                await (asyncio.sleep(0) if 0 < self._speed <= 1 else exchange.room())
             match event:
                 case Printed():
                     exchange.print_trade(

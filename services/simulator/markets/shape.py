@@ -87,7 +87,6 @@ class Shape:
         background: updates of the best bid or ask that nothing called, 1/s.
         kernels: how updates call others.
         takes: share of updates that are taker orders.
-        taker_buys: share of taker orders that buy.
         taker_repeats: share of taker orders on the same side as the one before.
         taker_size: amount of a taker order.
         opens: share of updates at one tick of spread that open it.
@@ -107,7 +106,6 @@ class Shape:
     background: float
     kernels: tuple[Kernel, ...]
     takes: float
-    taker_buys: float
     taker_repeats: float
     taker_size: Quantiles
     opens: float
@@ -135,6 +133,7 @@ class Seen:
         updates, trades, takers, level_changes: 1/s.
         gaps: share of updates within 0.1 ms, 1 ms, 10 ms and 100 ms of the one before.
         per_100ms: updates in 100 ms: median, 0.99 quantile, largest; and variance over mean.
+        taker_buys: share of taker orders that buy.
         busy: milliseconds in a second in which the best prices or amounts changed.
         narrow: share of the time with a spread of one tick.
         spread: mean spread of the updates where it is wider, basis points.
@@ -150,6 +149,7 @@ class Seen:
     level_changes: float
     gaps: tuple[float, float, float, float]
     per_100ms: tuple[float, float, float, float]
+    taker_buys: float
     busy: float
     narrow: float
     spread: float

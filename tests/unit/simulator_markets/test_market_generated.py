@@ -113,6 +113,7 @@ def test_it_runs_in_real_time_and_takes_a_pause_out_of_its_clock(venue: Venue, m
     play(desk, 0.0, 1.75)
     assert venue.book("BTCUSDT") == expected.book("BTCUSDT")
     assert all(seconds < 0.021 for seconds in asked)
+    assert venue.rooms == 3
 
 
 def test_the_times_are_the_venues(venue: Venue) -> None:
