@@ -33,4 +33,4 @@ def test_commands_that_are_shown_exist(document: str) -> None:
     assert shown
     assert set(shown) <= commands
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets
+    assert set(re.findall(r"(?:`|^ {4,})make ([a-z-]+)", text, re.MULTILINE)) <= targets
