@@ -66,6 +66,7 @@ class Pipeline:
         """The connection is gone: nothing that was known of the book holds any longer."""
         items: list[Item] = []
         self._merge.on_disconnect()
+        self._sync.reset(now)
         self._book_pending = False
         if self._lost_since is None:
             self._lost_since = self._last_seen
@@ -147,14 +148,17 @@ class Pipeline:
             self._gap(items, "no connection", ALL, since, now)
 
     def _announce(self, items: list[Item], now: int) -> None:
-        """A new session begins by saying what came before it and how things stand."""
+        """A new session begins by saying what is missing before it and how things stand."""
         session = self.session
-        if session is None or session.number == self._told_session:
+        if session is None:
+            self._told_session = None
+            return
+        if session.number == self._told_session:
             return
         is_first = self._told_session is None
         self._told_session = session.number
-        if is_first and session.last_ms:
-            self._gap(items, "the collector was not running", ALL, session.last_ms * _NS_PER_MS, now)
+        if is_first and session.ended_ms:
+            self._gap(items, "the collector was not running", ALL, session.ended_ms * _NS_PER_MS, now)
         while self._early:
             self._backfill(items, self._early.popleft())
         for kind, (state, cause) in list(self._states.items()):

@@ -25,13 +25,13 @@ class Session:
 
     Attributes:
         number: never used before.
-        last_ms: the end of what was recorded before, 0 if nothing was.
+        ended_ms: the end of what both servers have of the sessions before, 0 if nothing.
         ids: the entry ids to come, by kind.
         stored: how far MongoDB had stored each kind; None if it did not answer.
     """
 
     number: int
-    last_ms: int
+    ended_ms: int
     ids: Mapping[str, EntryIds]
     stored: Mapping[str, EntryId] | None = None
 
@@ -53,6 +53,7 @@ class SessionOpener:
             contract: canonical name.
             in_streams: the last id of each stream; empty where Redis does not answer.
         """
+        streams_end = max((ms for ms, _ in in_streams.values()), default=0)
         found = [session_of(entry_id) for entry_id in in_streams.values()]
         last_ms = {kind: in_streams.get(kind, (0, 0))[0] for kind in (*self._kinds, FEED)}
         kept_session, floor = self._read(contract)
@@ -63,19 +64,21 @@ class SessionOpener:
             found.append(stored_session)
         except StorageError as error:
             _log.warning("session opened without MongoDB's word", contract=contract, error=str(error))
-            return self._begin(contract, found, last_ms, floor)
-        session = self._begin(contract, found, last_ms, max(floor, stored_ms))
+            return self._begin(contract, found, last_ms, floor, streams_end)
+        session = self._begin(contract, found, last_ms, max(floor, stored_ms), streams_end or stored_ms)
         try:
             self._writer.open_session(contract, session.number, self._clock.now())
         except StorageError as error:
             _log.warning("session not written to MongoDB", contract=contract, error=str(error))
         return replace(session, stored=stored)
 
-    def _begin(self, contract: str, found: Sequence[int], last_ms: Mapping[str, int], floor: int) -> Session:
+    def _begin(
+        self, contract: str, found: Sequence[int], last_ms: Mapping[str, int], floor: int, ended_ms: int
+    ) -> Session:
         number = next_session(found)
         self._keep(contract, number, max(floor, *last_ms.values()))
         ids = {kind: EntryIds(number, max(ms, floor)) for kind, ms in last_ms.items()}
-        return Session(number, max(floor, *last_ms.values()), ids)
+        return Session(number, ended_ms, ids)
 
     def _file(self, contract: str) -> Path:
         return self._folder / f"{contract.replace('/', '_')}.json"

@@ -1,0 +1,197 @@
+"""Facts of one contract into records and feed states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.collector.item import Item
+from services.collector.pipeline import Pipeline
+from services.collector.session import Session
+from services.collector.sink_queue import Loss
+from tickrouter.config import Recording
+from tickrouter.core.entry_ids import SESSION_BITS, EntryIds
+from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
+from tickrouter.model.book import Book
+from tickrouter.model.feed import Feed
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
+from tickrouter.venues.card import Channels
+
+C = "btcturk/btc.try"
+SECOND = 1_000_000_000
+CHANNELS = Channels(
+    stale_after={"tick": 15, "trade": 900, "book": 15},
+    connects_per_minute=15,
+    backoff_first=1,
+    backoff_cap=60,
+    trade_buy=1,
+)
+
+
+def session(number: int = 1, ended_ms: int = 0) -> Session:
+    return Session(number, ended_ms, {kind: EntryIds(number) for kind in ("tick", "trade", "book", "feed")})
+
+
+def pipeline(*, recording: bool = True, **record: Any) -> Pipeline:
+    made = Pipeline(C, Recording(**record), CHANNELS)
+    if recording:
+        made.session = session()
+    made.connected(0)
+    return made
+
+
+def seen(number: str, price: float = 100.0, *, live: bool = True, at: int = 1) -> TradeSeen:
+    return TradeSeen(Trade(at, price, 1.0, "b", number, C, "live" if live else "backfill", at), live)
+
+
+def ticker(bid: float = 99.0) -> TickerSeen:
+    return TickerSeen(C, 100.0, (bid, 1.0), (101.0, 1.0), 5.0, None, None)
+
+
+def snapshot(number: int, channel: str = "obdiff") -> BookSnapshot:
+    return BookSnapshot(C, channel, number, ((99.0, 1.0), (98.0, 1.0)), ((101.0, 1.0),))
+
+
+def diff(number: int, size: float = 2.0) -> BookDiff:
+    return BookDiff(C, number, ((99.0, size),), ())
+
+
+def feed(items: list[Item]) -> list[tuple[str, str]]:
+    return [(item.record.state, item.record.kind) for item in items if isinstance(item.record, Feed)]
+
+
+def records(items: list[Item], kind: type[Tick | Trade | Book]) -> list[Any]:
+    return [item.record for item in items if isinstance(item.record, kind)]
+
+
+def take(made: Pipeline, now: int, *facts: MarketFact) -> list[Item]:
+    return [item for fact in facts for item in made.take(fact, now)]
+
+
+def test_a_live_trade_is_a_trade_and_a_tick() -> None:
+    made = pipeline()
+    items = take(made, 5, seen("1"), seen("1"))
+    assert [item.kind for item in items] == ["feed", "feed", "trade", "tick"]
+    assert [item.id for item in items if item.kind != "feed"] == [(0, (1 << SESSION_BITS) + 1)] * 2
+    assert made.status()["counts"]["trades_repeated"] == 1
+
+
+def test_a_past_trade_is_for_mongodb_only_and_a_live_copy_is_still_news() -> None:
+    made = pipeline()
+    (past,) = (item for item in take(made, 5, seen("1", live=False), seen("1", live=False)) if item.kind != "feed")
+    assert (past.kind, past.id, past.record) == ("trade", None, seen("1", live=False).trade)
+    assert [item.kind for item in take(made, 6, seen("1"))] == ["trade", "tick"]
+
+
+def test_nothing_is_recorded_without_a_session_but_trades_become_backfill() -> None:
+    made = pipeline(recording=False)
+    assert take(made, 5, ticker(), seen("1"), snapshot(1)) == []
+    made.session = session(ended_ms=3)
+    items = take(made, 6, ticker(98.0))
+    assert [(item.kind, item.id is None) for item in items] == [
+        ("feed", False),
+        ("feed", False),
+        ("trade", True),
+        ("feed", False),
+        ("feed", False),
+    ]
+    assert records(items, Trade)[0].source == "backfill"
+    assert feed(items) == [("gap", "all"), ("live", "all"), ("live", "all"), ("live", "book")]
+    first = items[0].record
+    assert isinstance(first, Feed) and (first.since, first.cause) == (3_000_000, "the collector was not running")
+
+
+def test_a_new_session_says_how_things_stand() -> None:
+    made = pipeline()
+    take(made, 5, ticker(), snapshot(1))
+    made.session = session(2)
+    items = made.passed(6)
+    assert feed(items) == [("live", "all"), ("live", "book")]
+    assert {item.id[1] >> SESSION_BITS for item in items if item.id} == {2}
+
+
+def test_a_good_book_gives_ticks_and_book_records() -> None:
+    made = pipeline(levels=1, book_levels=2, book_interval_ms=0)
+    items = take(made, 5, snapshot(1), diff(1))
+    assert records(items, Book) == [
+        Book(5, ((99.0, 1.0), (98.0, 1.0)), ((101.0, 1.0),), C, 0),
+        Book(5, ((99.0, 2.0), (98.0, 1.0)), ((101.0, 1.0),), C, 1),
+    ]
+    assert [tick.bids for tick in records(items, Tick)] == [((99.0, 1.0),), ((99.0, 2.0),)]
+    assert feed(items)[-1] == ("live", "book")
+
+
+def test_book_records_keep_their_distance_and_the_last_state_comes_later() -> None:
+    made = pipeline(book_interval_ms=100)
+    start = SECOND
+    assert len(records(take(made, start, snapshot(1)), Book)) == 1
+    assert records(take(made, start + 1, diff(1), diff(2, 3.0)), Book) == []
+    assert records(made.passed(start + 99_000_000), Book) == []
+    (late,) = records(made.passed(start + 100_000_000), Book)
+    assert late.bids[0] == (99.0, 3.0)
+    assert records(made.passed(start + 300_000_000), Book) == []
+
+
+def test_an_invalid_book_is_said_and_a_new_one_asked_for() -> None:
+    made = pipeline()
+    take(made, 5, ticker(), snapshot(1), diff(1))
+    items = take(made, 6, diff(7))
+    assert feed(items) == [("resync", "book")]
+    assert made.wants_resync
+    (tick,) = records(take(made, 7, ticker(97.0)), Tick)
+    assert tick.bids == ((97.0, 1.0),)
+    assert made.passed(8 * SECOND) == []
+    assert feed(take(made, 9 * SECOND, snapshot(9))) == [("live", "book")]
+
+
+def test_kinds_that_are_not_recorded_are_left_out() -> None:
+    made = pipeline(kinds=("trade",))
+    items = take(made, 5, ticker(), snapshot(1), seen("1"), seen("2", live=False))
+    assert {item.kind for item in items} == {"feed", "trade"}
+    only_ticks = pipeline(kinds=("tick",))
+    assert {item.kind for item in take(only_ticks, 5, snapshot(1), seen("1"), seen("2", live=False))} == {
+        "feed",
+        "tick",
+    }
+
+
+def test_silence_is_stale_and_what_comes_after_is_live() -> None:
+    made = pipeline()
+    take(made, 5, ticker())
+    assert feed(made.passed(16 * SECOND)) == [("stale", "tick"), ("stale", "book")]
+    assert made.passed(17 * SECOND) == []
+    assert feed(take(made, 18 * SECOND, ticker())) == [("live", "tick")]
+
+
+def test_a_lost_connection_is_a_gap_until_the_first_frame() -> None:
+    made = pipeline()
+    take(made, 5, ticker(), snapshot(1))
+    assert feed(made.disconnected(6, "closed")) == [("down", "all")]
+    assert made.status()["feed"] == "down"
+    assert feed(made.disconnected(7, "refused")) == [("down", "all")]
+    assert made.passed(8) == []
+    made.connected(9)
+    items = take(made, 10, ticker())
+    assert feed(items) == [("gap", "all"), ("live", "all")]
+    gap = items[0].record
+    assert isinstance(gap, Feed) and (gap.since, gap.time) == (5, 10)
+
+
+def test_an_interval_that_a_sink_gave_up_is_in_the_stream() -> None:
+    made = pipeline()
+    take(made, 5, ticker())
+    items = made.lost(Loss(C, "tick", 12, 3, 4), "mongo", 6)
+    assert feed(items) == [("gap", "tick"), ("live", "tick")]
+    gap = items[0].record
+    assert isinstance(gap, Feed) and (gap.cause, gap.since) == ("mongo: 12 tick records given up", 3)
+    assert made.lost(Loss(C, "feed", 1, 3, 4), "redis", 6) == []
+
+
+def test_a_quarantined_record_is_a_gap_and_an_unreadable_one_is_counted() -> None:
+    made = pipeline()
+    take(made, SECOND, ticker())
+    quarantined = Refused("quarantine", C, "P: too long", b"")
+    items = take(made, 2 * SECOND, quarantined, quarantined, Refused("unreadable", C, "S", b""))
+    assert feed(items) == [("gap", "all"), ("live", "all")]
+    counts = made.status()["counts"]
+    assert (counts["quarantine"], counts["unreadable"]) == (2, 1)
