@@ -179,7 +179,7 @@ class Control:
         currency = str(body["currency"])
         if currency not in CURRENCIES:
             raise InvalidValue("currency", f"{currency!r} is none of {', '.join(CURRENCIES)}")
-        self._ledger.deposit(account, currency, Decimal(body["amount"]), self._driver.now_ms())
+        self._ledger.deposit(account, currency, _number("amount", body["amount"]), self._driver.now_ms())
         return {"free": plain(account.wallets[currency].free)}
 
     def _account(self, public_key: object) -> Account:
@@ -212,7 +212,7 @@ class Control:
         side = body["side"]
         if side not in ("buy", "sell"):
             raise InvalidValue("side", f"{side!r} is neither buy nor sell")
-        price, amount = Decimal(body["price"]), Decimal(body["amount"])
+        price, amount = _number("price", body["price"]), _number("amount", body["amount"])
         self._driver.print_trade(_pair(body["pair"]), price, amount, side, self._driver.now_ms())
         return {"ok": True}
 
@@ -233,4 +233,11 @@ def _pair(name: str) -> str:
 
 def _levels(rows: Any) -> list[LevelOf]:
     """Levels from lists of two texts."""
-    return [(Decimal(price), Decimal(amount)) for price, amount in rows]
+    return [(_number("price", price), _number("amount", amount, least=Decimal(0))) for price, amount in rows]
+
+
+def _number(field: str, text: object, least: Decimal = Decimal("1e-18")) -> Decimal:
+    number = Decimal(str(text))
+    if not number.is_finite() or number < least:
+        raise InvalidValue(field, f"{text!r} is not a finite number of at least {least}")
+    return number

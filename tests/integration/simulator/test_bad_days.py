@@ -90,6 +90,10 @@ def test_a_wrong_control_call_says_what_is_wrong(venue: Simulation) -> None:
         venue.call("GET", "/nothing")
     with pytest.raises(AssertionError, match="none of this venue's pairs"):
         venue.trade("NOPE", "1", "1", "buy")
+    for price in ("NaN", "-1", "0", "Infinity", "x"):
+        with pytest.raises(AssertionError, match="POST /trade: 400"):
+            venue.trade("BTCUSDT", price, "1", "buy")
+    assert venue.counts()["trades"] == {"BTCUSDT": 1}
 
 
 def test_a_killed_venue_goes_on_where_it_was(venue: Simulation, client: Client) -> None:
