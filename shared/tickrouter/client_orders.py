@@ -145,6 +145,8 @@ class OrdersClient(ClientBase):
     def wait(self, client_oid: str, timeout: float | None = None, *, account: str | None = None) -> Event:
         """Wait until an order is final and all its fills are published, and return the event that says so.
 
+        An order whose journal is gone, seven days after its end, is not found here any more: see `events`.
+
         Args:
             client_oid: the order.
             timeout: seconds, None for ever.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ import pytest
 from bson.decimal128 import Decimal128
 
 from services.archiver.copier import Copier
-from services.archiver.main import Archiver
+from services.archiver.main import Archiver, run
 from services.stack.servers import Server, mongo_server, redis_server
 from tests.publishing import TIME, RouterPen
 from tests.waiting import until
@@ -24,6 +27,7 @@ from tickrouter.bus.connection import connect as connect_redis
 from tickrouter.bus.outbox import GROUP, Outbox
 from tickrouter.clock import SystemClock
 from tickrouter.config import AccountConfig, Config, Servers, Streams
+from tickrouter.errors import ConfigError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database, ensure_indexes, initiate
 from tickrouter.model.account import Account
@@ -313,3 +317,38 @@ def test_it_ends_within_three_seconds_even_without_its_servers(stack: Stack) -> 
     stack.archiver.stop.set()
     stack.thread.join(3)
     assert not stack.thread.is_alive()
+
+
+def test_as_a_process_it_ends_cleanly_when_told(redis_url: str, mongo_url: str, unique: str, tmp_path: Path) -> None:
+    config = tmp_path / "tickrouter.yaml"
+    card = Path(__file__).parents[3] / "configs/venues/btcturk.yaml"
+    config.write_text(
+        f"data: {tmp_path}\nservers: {{mongo_database: {unique}}}\nvenues: {{btcturk: {{card: {card}}}}}\n"
+        f"accounts: {{btcturk/{unique}: {{}}}}\n"
+    )
+    code = "import sys; from pathlib import Path; from tickrouter.config import load_config\n"
+    code += "from services.archiver.main import run; sys.exit(run(load_config(Path(sys.argv[1]))))"
+    root = Path(__file__).parents[3]
+    environment = os.environ | {"PYTHONPATH": f"{root / 'shared'}:{root}"}
+    environment |= {"ORDERS_REDIS_URL": redis_url, "MONGO_URL": mongo_url}
+    process = subprocess.Popen([sys.executable, "-c", code, str(config)], env=environment, stderr=subprocess.PIPE)
+    state = tmp_path / "state" / "archiver.json"
+    try:
+        with connect_redis(redis_url) as redis:
+            RouterPen(redis, f"btcturk/{unique}").event()
+            until(
+                lambda: state.exists() and json.loads(state.read_text())["accounts"][f"btcturk/{unique}"]["events"], 30
+            )
+        process.terminate()
+        assert process.wait(3) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    with connect_mongo(mongo_url) as mongo:
+        assert mongo[unique].events.count_documents({}) == 1
+        mongo.drop_database(unique)
+
+
+def test_without_accounts_it_says_so() -> None:
+    with pytest.raises(ConfigError, match="accounts: none"):
+        run(Config())

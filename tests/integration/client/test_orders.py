@@ -154,7 +154,12 @@ def test_balances(client: Client, redis: Redis, account: str) -> None:
 def test_waiting_for_an_order_that_ends_later(client: Client, router: RouterPen) -> None:
     router.order(OID)
     router.event(client_oid=OID, status="New")
-    ending = threading.Timer(0.1, lambda: router.event(client_oid=OID, status="Filled", filled="1"))
+
+    def end() -> None:
+        router.order(OID, Status.FILLED, step=2)
+        router.event(client_oid=OID, status="Filled", filled="1")
+
+    ending = threading.Timer(0.1, end)
     ending.start()
     event = client.wait(OID, timeout=10)
     assert (event.status, event.filled, event.id) == ("Filled", Decimal(1), "1-2")

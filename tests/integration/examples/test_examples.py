@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.publishing import CollectorPen, RouterPen
+from tickrouter import Status
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.bus.connection import connect as connect_redis
 from tickrouter.bus.keys import AccountKeys
@@ -69,12 +70,14 @@ class RouterTwin:
     def answer(self, wire: dict[str, Any]) -> None:
         oid = wire["client_oid"]
         if wire["action"] == "cancel":
+            self.pen.order(oid, Status.CANCELED)
             self.pen.event(client_oid=oid, status="Canceled", filled="0")
             return
         self.pen.order(oid)
         self.pen.event(client_oid=oid, status="New")
         if wire["type"] == "market":
             self.pen.fill(oid, amount="0.0008")
+            self.pen.order(oid, Status.FILLED)
             self.pen.event(client_oid=oid, status="Filled", filled="0.0008", average_price="1000.5")
 
     def __enter__(self) -> RouterTwin:
