@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tickrouter import logs
+from tickrouter import logs, metrics
 from tickrouter.bus.connection import connect
 from tickrouter.bus.publish import Publisher
 from tickrouter.clock import SystemClock
@@ -55,6 +55,7 @@ def run(config: Config, contracts: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     collector.start()
+    metrics.expose("collector", config.metrics_ports.get("collector", 0), collector.state)
     collector.write_state()
     while not stop.wait(STATE_EVERY):
         collector.write_state()

@@ -8,8 +8,9 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
-from tickrouter import logs
+from tickrouter import logs, metrics
 from tickrouter.bus.connection import connect
 from tickrouter.clock import SystemClock
 from tickrouter.config import Config
@@ -50,6 +51,7 @@ def run(config: Config, accounts: list[str] | None = None) -> int:
     threads = [threading.Thread(target=engine.run, name=f"engine-{engine.account}", daemon=True) for engine in engines]
     for thread in threads:
         thread.start()
+    metrics.expose("router", config.metrics_ports.get("router", 0), lambda: _state(engines))
     state = config.data_folder / "state" / "router.json"
     while not stop.wait(STATE_EVERY):
         write_state(state, engines)
@@ -69,7 +71,11 @@ def run(config: Config, accounts: list[str] | None = None) -> int:
 def write_state(path: Path, engines: list[Engine]) -> None:
     """Write what the live view shows, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    accounts = {str(engine.account): engine.status() for engine in engines}
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"pid": os.getpid(), "time": time.time_ns(), "accounts": accounts}))
+    temporary.write_text(json.dumps(_state(engines)))
     temporary.replace(path)
+
+
+def _state(engines: list[Engine]) -> dict[str, Any]:
+    accounts = {str(engine.account): engine.status() for engine in engines}
+    return {"pid": os.getpid(), "time": time.time_ns(), "accounts": accounts}
