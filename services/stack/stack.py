@@ -21,10 +21,11 @@ from .servers import START_TIMEOUT, Server, ServerError, mongo_server, redis_ser
 from .state import FolderLock, StackState, is_free
 from .supervisor import Program, Supervisor
 
-ENDING = ((("collector", "router"), 2.4), (("archiver",), 0.8))
-"""Which services end after which, and seconds to end kindly: the archiver copies the router's last events."""
+ENDING = (("collector", "router"), ("archiver",))
+"""Which services end after which: the archiver copies the router's last events."""
+SERVICES_GRACE = 3.3
 REST_GRACE = 1.3
-"""Seconds for the simulator and the servers. All of it stays below five."""
+"""Seconds to end kindly: for the services together, then for the simulator and the servers. Below five in all."""
 TRIES = 3
 """How often a server may die during the start before the stack gives up."""
 
@@ -102,8 +103,9 @@ class Stack:
 
     def stop_services(self) -> None:
         """End the services; the servers still answer afterwards."""
-        for names, grace in ENDING:
-            self.supervisor.stop(names, grace=grace)
+        deadline = time.monotonic() + SERVICES_GRACE
+        for names in ENDING:
+            self.supervisor.stop(names, grace=deadline - time.monotonic())
 
     def stop(self) -> None:
         """End all that still runs."""

@@ -25,8 +25,11 @@ def screen(elapsed: float, snapshot: Snapshot, supervisor: Supervisor, notices: 
     """The whole view."""
     parts: list[RenderableType] = [
         _head(elapsed, snapshot, supervisor.state.file.parent.parent / "logs"),
+        "",
         _contracts(snapshot),
-        Columns([_storage(snapshot), _accounts(snapshot), _permits(snapshot)]),
+        "",
+        Columns([_storage(snapshot), _accounts(snapshot), _permits(snapshot)], padding=(0, 4)),
+        "",
         _processes(supervisor, clock.monotonic()),
     ]
     said = [*snapshot.errors, *notices[-NOTICES:]]
