@@ -157,6 +157,7 @@ class Pipeline:
             return
         is_first = self._told_session is None
         self._told_session = session.number
+        self._book_told, self._book_pending = None, self._sync.is_good
         if is_first and session.ended_ms:
             self._gap(items, "the collector was not running", ALL, session.ended_ms * _NS_PER_MS, now)
         while self._early:
