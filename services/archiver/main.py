@@ -6,8 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
-from tickrouter import logs
+from tickrouter import logs, metrics
 from tickrouter.bus.connection import connect as connect_redis
 from tickrouter.bus.outbox import Outbox
 from tickrouter.clock import Clock, SystemClock
@@ -73,10 +75,14 @@ class Archiver:
                 self._status = 1
                 self.stop.set()
 
+    def state(self) -> dict[str, Any]:
+        """How far each account's copying is."""
+        progress = {name: asdict(copier.progress) for name, copier in self._copiers.items()}
+        return {"time": self._clock.now(), "accounts": progress}
+
     def _write_state(self) -> None:
-        progress = {name: copier.progress for name, copier in self._copiers.items()}
         try:
-            write_state(self._file, self._clock.now(), progress)
+            write_state(self._file, self.state())
         except OSError as error:
             self._log.error("state not written", file=str(self._file), error=str(error))
 
@@ -98,6 +104,7 @@ def run(config: Config, accounts: Iterable[str] | None = None) -> int:
     if not names:
         raise ConfigError(f"{config.file}: accounts: none; the archiver has nothing to copy")
     archiver = Archiver(config, names, SystemClock())
+    metrics.expose("archiver", config.metrics_ports.get("archiver", 0), archiver.state)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: archiver.stop.set())
     return archiver.run()

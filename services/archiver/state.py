@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -32,10 +33,9 @@ class Progress:
     error: str | None = None
 
 
-def write_state(file: Path, now: int, accounts: dict[str, Progress]) -> None:
+def write_state(file: Path, state: dict[str, Any]) -> None:
     """Replace the file in one step, so that a reader never sees half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    body = {"time": now, "accounts": {name: asdict(progress) for name, progress in accounts.items()}}
     fresh = file.with_suffix(".tmp")
-    fresh.write_text(json.dumps(body), encoding="utf-8")
+    fresh.write_text(json.dumps(state), encoding="utf-8")
     fresh.replace(file)

@@ -126,6 +126,9 @@ class Config(_Part):
     router: RouterConfig = RouterConfig()
     key_file: Path = Path("keys.yaml")
     alarm_url: str | None = Field(default=None, repr=False)
+    metrics_ports: dict[Literal["collector", "router", "archiver"], int] = Field(
+        default_factory=dict, description="loopback port of each service's Prometheus metrics; none is served without"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     _file: Path = PrivateAttr(default=Path(DEFAULT_FILE))
     _cards: dict[str, Card] = PrivateAttr(default_factory=dict)
