@@ -183,6 +183,23 @@ def through(db: Database[Document], kind: str, contract: str) -> EntryId | None:
     return (found["ms"], found["n"]) if found else None
 
 
+def last_before(db: Database[Document], kind: str, contract: str, entry_id: EntryId) -> EntryId | None:
+    """The highest id below another under which a record is stored, or None.
+
+    Raises:
+        InvalidValue: no such kind.
+        StorageError: MongoDB did not answer.
+    """
+    collection = db[COLLECTIONS[_known_kind(kind)]]
+    ms, n = entry_id
+    query = {"contract": contract, "ms": {"$lte": ms}, "$or": [{"ms": {"$lt": ms}}, {"n": {"$lt": n}}]}
+    try:
+        found = collection.find_one(query, {"ms": 1, "n": 1}, sort=[("ms", DESCENDING), ("n", DESCENDING)])
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: {collection.name}: {error}") from error
+    return (found["ms"], found["n"]) if found else None
+
+
 def newest(db: Database[Document], kind: str, contract: str) -> Record | None:
     """The newest stored record, or None.
 

@@ -32,11 +32,12 @@ class Stream(Protocol):
 class Store(Protocol):
     """The stored end.
 
-    `through` is the id up to which everything is stored, None where nothing is; `between` yields what is stored
-    after one id and up to another.
+    `through` is the id up to which everything is stored, None where nothing is; `last_before` the highest stored id
+    below another; `between` yields what is stored after one id and up to another.
     """
 
     def through(self) -> EntryId | None: ...
+    def last_before(self, entry_id: EntryId) -> EntryId | None: ...
     def between(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, Record]]: ...
 
 
@@ -85,6 +86,12 @@ class MarketTape(Generic[R]):
         Raises:
             StorageError: MongoDB did not answer at the beginning, or Redis did not for 30 s.
         """
+        for record in self._everything(since, block):
+            if since is None or isinstance(record, Feed) or record.time >= since:
+                yield record
+
+    def _everything(self, since: int | None, block: float | None) -> Iterator[R | Feed]:
+        """The tape, with a few records of the same millisecond before its beginning."""
         anchor: EntryId | None
         if since is None:
             last = self._stream.last()
@@ -96,17 +103,17 @@ class MarketTape(Generic[R]):
             if anchor is None or anchor <= position:
                 anchor = None
             else:
-                yield from (record for _, record in self._stored(position, anchor) if record.time >= since)
+                yield from (record for _, record in self._stored(position, anchor))
                 position = anchor
         cut = since is not None and anchor is None and self._is_cut(position)
         while entries := self._stream.after(position, block):
             for entry in entries:
-                if cut or (anchor is not None and entry.id[1] != anchor[1] + 1):
-                    yield from self._missing(position, entry.id)
+                if anchor is not None and entry.id[1] != anchor[1] + 1:
+                    yield from self._missing(anchor, entry.id)
+                elif cut:
+                    yield from self._beginning(position, entry.id)
                 cut = False
-                record = self._decoded(entry)
-                if since is None or record.time >= since:
-                    yield record
+                yield self._decoded(entry)
                 position = anchor = entry.id
 
     def _is_cut(self, position: EntryId) -> bool:
@@ -119,6 +126,18 @@ class MarketTape(Generic[R]):
             return unpack_record(self._record, entry.data)
         except Unreadable as error:
             return self._gap(entry.id, entry.id, f"entry {id_text(entry.id)} cannot be read: {error}")
+
+    def _beginning(self, start: EntryId, first: EntryId) -> Iterator[R | Feed]:
+        """What MongoDB has between a moment and the stream's first entry, and a gap unless the two meet."""
+        last: EntryId | None = None
+        for entry_id, record in self._stored(start, (first[0], first[1] - 1)):
+            last = entry_id
+            yield record
+        if last is None:
+            last = self._store().last_before(first)
+        if last is None or lacking(last, first) != 0:
+            where = f"between {id_text(max(start, last or start))} and {id_text(first)}"
+            yield self._gap(start, first, f"entries {where} are neither in the stream nor in MongoDB")
 
     def _missing(self, after: EntryId, next_id: EntryId) -> Iterator[R | Feed]:
         """What MongoDB has between two entries, and a gap if that is not all.
@@ -133,8 +152,6 @@ class MarketTape(Generic[R]):
         except StorageError as error:
             cause = f"; {error}"
         expected = lacking(after, next_id)
-        if expected is None and found and (behind := lacking(last, next_id)) is not None:
-            expected = found + behind
         if expected is None or expected > found:
             number = "entries" if expected is None else f"{expected - found} entries"
             where = f"between {id_text(after)} and {id_text(next_id)}"

@@ -22,6 +22,10 @@ class MarketStore:
         """The id up to which everything is stored."""
         return queries.through(self._db, self._kind, self._contract)
 
+    def last_before(self, entry_id: EntryId) -> EntryId | None:
+        """The highest stored id below another."""
+        return queries.last_before(self._db, self._kind, self._contract, entry_id)
+
     def between(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, Record]]:
         """What is stored after one id and up to another, this one included."""
         return queries.between(self._db, self._kind, self._contract, after, up_to)

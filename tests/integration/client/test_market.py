@@ -58,6 +58,18 @@ def test_a_stream_trimmed_past_history_shows_a_gap(client: Client, collector: Co
     assert prices(played) == [*range(1, 11), "gap", *range(19, 31)]
 
 
+def test_a_stream_that_begins_where_history_ends_is_no_gap(
+    client: Client, collector: CollectorPen, contract: str
+) -> None:
+    collector.record(30)
+    collector.store(1, 20)  # and MongoDB has not told yet how far it is
+    collector.trim(10)
+    assert prices(client.ticks(contract, since=TIME + 21 * MS, block=0.1)) == list(range(21, 31))
+    assert prices(client.ticks(contract, since=TIME + 15 * MS, block=0.1)) == list(range(15, 31))
+    collector.trim(9)
+    assert prices(client.ticks(contract, since=TIME + 15 * MS, block=0.1))[6] == "gap"
+
+
 def test_a_reader_overtaken_by_trimming_goes_on_from_history(
     client: Client, collector: CollectorPen, contract: str
 ) -> None:

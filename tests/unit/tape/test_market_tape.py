@@ -60,6 +60,9 @@ class MemoryStore:
     def through(self) -> EntryId | None:
         return self.complete
 
+    def last_before(self, entry_id: EntryId) -> EntryId | None:
+        return max((at for at in self.ids if at < entry_id), default=None)
+
     def between(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, Record]]:
         if self.broken:
             raise StorageError("MongoDB: gone")
@@ -95,8 +98,7 @@ def test_every_record_once_wherever_the_stores_meet(
     count: int, stored: int, complete: int, kept_from: int, since: int, page: int
 ) -> None:
     stored, complete = min(stored, count), min(complete, stored, count)
-    # Trimmed only behind what is stored, never empty; before MongoDB tells how far it is, not trimmed at all.
-    kept_from = min(kept_from, stored + 1, count) if complete else 1
+    kept_from = min(kept_from, stored + 1, count)  # trimmed only behind what is stored, and never empty
     stream = stream_of(ids(kept_from, count), page)
     store = MemoryStore(ids(1, stored), entry_id(complete) if complete else None)
     start = entry_id(since)[0] * 1_000_000
