@@ -68,6 +68,14 @@ def test_both_profiles_run_every_service(compose: dict[str, Any]) -> None:
     assert compose["services"]["simulator"]["profiles"] == ["paper"]
 
 
+def test_prometheus_asks_the_ports_on_which_the_services_answer() -> None:
+    folder = ROOT / "configs" / "compose"
+    jobs = yaml.safe_load((folder / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    [ours] = [job for job in jobs if job["job_name"] == "tickrouter"]
+    ports = yaml.safe_load((folder / "paper.yaml").read_text(encoding="utf-8"))["metrics_ports"]
+    assert ours["static_configs"][0]["targets"] == [f"localhost:{ports[name]}" for name in OURS]
+
+
 def test_redis_keeps_orders_and_evicts_nothing(compose: dict[str, Any]) -> None:
     for name, fsync in (("redis-market", "everysec"), ("redis-orders", "always")):
         command = compose["services"][name]["command"]
