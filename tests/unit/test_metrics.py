@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.request
 
 from prometheus_client import CollectorRegistry, generate_latest
+
 from services.stack.servers import free_port
 from tickrouter.metrics import StateMetrics, expose
 
