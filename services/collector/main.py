@@ -59,6 +59,10 @@ def run(config: Config, contracts: Sequence[str] | None = None) -> int:
     collector.write_state()
     while not stop.wait(STATE_EVERY):
         collector.write_state()
+        if dead := collector.dead():
+            _log.error("a part died, ending", parts=dead)
+            collector.stop()
+            return 1
     collector.stop()
     return 0
 
@@ -110,11 +114,12 @@ class Collector:
                 pipelines = {str(contract): self._pipelines[str(contract)] for contract in group}
                 adapter = market_adapter(card, group)
                 self._readers.append(Reader(card, adapter, pipelines, self._queues, self._refusals, clock))
+        self._threads = (self._mongo_sink, self._redis_sink, *self._readers)
 
     def start(self) -> None:
         """Start every thread."""
         _log.info("recording", contracts=sorted(self._pipelines))
-        for thread in (self._mongo_sink, self._redis_sink, *self._readers):
+        for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
@@ -132,6 +137,10 @@ class Collector:
         self.write_state()
         left = {name: len(queue) for name, queue in self._queues.items()}
         _log.info("stopped", left_in_queues=left, sinks=self._sinks())
+
+    def dead(self) -> list[str]:
+        """Threads that ended by themselves; none should."""
+        return [thread.name for thread in self._threads if not thread.is_alive()]
 
     def write_state(self) -> None:
         """Write what the live view shows, whole or not at all."""

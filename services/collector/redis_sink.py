@@ -41,7 +41,8 @@ class _Room:
     publisher: Publisher
     is_held: bool = False
     is_checked: bool = False
-    said_waiting: bool = False
+    is_standby: bool = False
+    waiting_since: float | None = None
     renewed_at: float = 0.0
     kept: deque[tuple[float, Entry]] = field(default_factory=deque)
 
@@ -69,6 +70,8 @@ class RedisSink(threading.Thread):
         self._through = through
         self._clock = clock
         self._renew_every = lease_ms / 4000
+        # An acquisition whose answer was lost holds the lease in nobody's name until it expires.
+        self._grace = lease_ms * 1.5 / 1000
         self._began = clock.monotonic()
         self._ending = threading.Event()
         self._deadline = float("inf")
@@ -106,12 +109,15 @@ class RedisSink(threading.Thread):
                 if not self.outage.wait(error, self._ending, self._deadline):
                     continue
                 left = None
+            if left is None and room.pipeline.session is not None and self._clock.monotonic() < self._deadline:
+                self._ending.wait(IDLE)
+                continue
             if left is None:
                 self._queue.settle(given_up=rest)
             rest = left
 
     def _attempt(self, room: _Room, items: list[Item]) -> list[Item] | None:
-        """One try; what is still to be written, or None if another collector holds the lease.
+        """One try; what is still to be written, or None while the lease is not to be had.
 
         Raises:
             StorageError: Redis did not answer.
@@ -149,12 +155,9 @@ class RedisSink(threading.Thread):
         contract = room.pipeline.contract
         if not room.is_held:
             if not room.publisher.acquire():
-                room.pipeline.session = None
-                if not room.said_waiting:
-                    _log.warning("another collector holds the lease, waiting", contract=contract)
-                    room.said_waiting = True
+                self._wait_for(room)
                 return False
-            room.is_held, room.is_checked, room.said_waiting = True, False, False
+            room.is_held, room.is_checked, room.is_standby, room.waiting_since = True, False, False, None
             last = room.publisher.last_ids()
             session = self._opener.open(contract, last)
             if room.pipeline.session is None:
@@ -165,10 +168,22 @@ class RedisSink(threading.Thread):
             last = room.publisher.last_ids()
             missing = [entry for _, entry in room.kept if entry.id > last.get(entry.kind, (0, 0))]
             if missing:
-                room.publisher.publish(missing)
-                _log.warning("Redis had lost acknowledged entries, sent again", contract=contract, entries=len(missing))
+                done = room.publisher.publish(missing)
+                _log.warning("Redis had lost acknowledged entries, sent again", contract=contract, entries=done.stored)
+                if done.conflict is not None:
+                    _log.error("entry refused by its stream", error=str(done.conflict))
             room.is_checked = True
         return True
+
+    def _wait_for(self, room: _Room) -> None:
+        """The lease is taken. Once it is plain that another collector renews it, this one records no more."""
+        now = self._clock.monotonic()
+        if room.waiting_since is None:
+            room.waiting_since = now
+        elif now - room.waiting_since > self._grace and not room.is_standby:
+            room.is_standby = True
+            room.pipeline.session = None
+            _log.warning("another collector holds the lease, waiting", contract=room.pipeline.contract)
 
     def _repair(self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None) -> None:
         """Hand to MongoDB what the last session wrote to Redis and not there any more before it died."""
@@ -204,7 +219,7 @@ class RedisSink(threading.Thread):
                 self.outage.over(len(self._queue))
             except StorageError as error:
                 self.outage.began(error)
-                if room.pipeline.session is None and now - self._began > WITHOUT_REDIS and not room.said_waiting:
+                if room.pipeline.session is None and now - self._began > WITHOUT_REDIS and not room.is_standby:
                     room.pipeline.session = self._opener.open(contract, {})
                     _log.warning("recording begins without Redis", contract=contract)
                 return
