@@ -51,12 +51,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What Redis knows of itself and of the account; epoch 0 where it knows nothing."""
+    """What Redis knows of itself and of the account; epoch 0 where it knows nothing.
+
+    `opened_ms` is when the epoch opened, 0 for the first: what is older in the queue may have been sent before.
+    """
 
     epoch: int
     rev: int
     seq: int
     run_id: str
+    opened_ms: int
 
 
 class Journal:
@@ -69,7 +73,9 @@ class Journal:
         self.keys = AccountKeys(account)
         self._rev = 0
         self._rev_lock = threading.Lock()
-        self._scripts = {name: Script("guard", name, mark=account) for name in ("admit", "step", "tell", "bury")}
+        self._scripts = {
+            name: Script("guard", name, mark=account) for name in ("admit", "step", "adopt", "tell", "bury")
+        }
         self._epoch = Script("epoch", mark=account)
 
     # --- opening
@@ -90,7 +96,8 @@ class Journal:
         """What Redis holds."""
         raw = self._redis.hgetall(self.keys.meta)
         text = {key.decode(): value.decode() for key, value in raw.items()}
-        return Meta(int(text.get("epoch", 0)), int(text.get("rev", 0)), int(text.get("seq", 0)), text.get("run_id", ""))
+        epoch, rev, seq, opened_ms = (int(text.get(name, 0)) for name in ("epoch", "rev", "seq", "opened"))
+        return Meta(epoch, rev, seq, text.get("run_id", ""), opened_ms)
 
     @storage_errors("run id")
     def run_id(self) -> str:
@@ -102,14 +109,14 @@ class Journal:
         self._rev = meta.rev
 
     @storage_errors("open epoch")
-    def open_epoch(self, epoch: int, run_id: str, event: Event, halt: str) -> None:
-        """Open an epoch; numbers begin again at 1.
+    def open_epoch(self, epoch: int, run_id: str, event: Event, halt: str, opened_ms: int = 0) -> None:
+        """Open an epoch; numbers begin again at 1. `opened_ms` is 0 for an account's first.
 
         Raises:
             LeaseLost: the lease is another's.
         """
         keys = [self.keys.meta, self.keys.lease, self.keys.events, self.keys.fills, self.keys.halt]
-        args = [self._token(), epoch, run_id, _raw(_split(event)), halt]
+        args = [self._token(), epoch, run_id, _raw(_split(event)), halt, opened_ms]
         outcome, rev = self._checked(self._epoch.call(self._redis, keys, args))
         self._rev = int(rev)
         if outcome not in (b"DONE", b"REPEAT"):
@@ -181,11 +188,25 @@ class Journal:
         return self._admit(entry, order.command, [self.keys.order(order.client_oid)], body, forget_before_ms)
 
     def admit_work(
-        self, entry: Entry, command: str, work: bytes, marked: list[str], *, forget_before_ms: int
+        self,
+        entry: Entry,
+        command: str,
+        work: bytes,
+        marked: list[str],
+        *,
+        forget_before_ms: int,
+        wanted: tuple[str, Event] | None = None,
     ) -> Admission:
-        """Admit any other command; the orders `marked` are asked to be cancelled from here on."""
+        """Admit any other command; the orders `marked` are asked to be cancelled from here on.
+
+        `wanted` is the client id that an amend's new order is to have, and the event if it is taken: DUPLICATE then.
+        """
         keys = [self.keys.order(oid) for oid in marked]
-        return self._admit(entry, command, keys, {"kind": "work", "work": work}, forget_before_ms)
+        body: dict[str, Any] = {"kind": "work", "work": work}
+        if wanted is not None:
+            keys.append(self.keys.order(wanted[0]))
+            body |= {"wanted": 1, "duplicate_event": _split(wanted[1])}
+        return self._admit(entry, command, keys, body, forget_before_ms)
 
     def admit_refused(self, entry: Entry, command: str, event: Event, *, forget_before_ms: int) -> Admission:
         """Take a command off the queue that comes to nothing but an event."""
@@ -231,8 +252,25 @@ class Journal:
             body["exchange_oid"] = after.exchange_oid
         keys = self.keys
         names = [keys.order(after.client_oid), keys.open, keys.events, keys.fills, keys.xoid, keys.watch, keys.halt]
+        if change.child is not None:
+            names.append(keys.order(change.child.client_oid))
+            fields = order_hash.to_hash(change.child)
+            body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields)}
         outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])
         return outcome
+
+    def adopt(self, order: Order, events: tuple[Event, ...]) -> bool:
+        """Write an order that the journal does not know; False if it knows one of that client id."""
+        body = {
+            "client_oid": order.client_oid,
+            "fields": _flat(order_hash.to_hash(order)),
+            "is_open": not order.is_done,
+            "exchange_oid": order.exchange_oid,
+            "events": [_split(event) for event in events],
+        }
+        keys = self.keys
+        names = [keys.order(order.client_oid), keys.open, keys.events, keys.fills, keys.xoid]
+        return bool(self._write("adopt", names, [_raw(_without_none(body))]) == "DONE")
 
     def tell(self, events: tuple[Event, ...], *, command: str | None = None) -> bool:
         """Publish events of no order, ending a command's work; False if that had ended before."""

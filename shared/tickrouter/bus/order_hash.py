@@ -12,12 +12,12 @@ from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
 from tickrouter.model.fill import Fill
 from tickrouter.model.money import plain
-from tickrouter.model.order import Order, Status
+from tickrouter.model.order import Order, Replacement, Status
 
 Value = str | bytes
 _FILL = "fill:"
 _FACT = "fact:"
-_INTEGERS = frozenset({"created", "ttl_ms", "step", "attempt", "stamp", "updated"})
+_INTEGERS = frozenset({"created", "ttl_ms", "step", "attempt", "stamp", "updated", "cancel_after_ms", "cancel_at"})
 _DECIMALS = frozenset({"price", "amount", "quote_amount", "stop_price", "filled", "average_price", "venue_filled"})
 _NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
 
@@ -79,7 +79,7 @@ def _fact_field(order: Order) -> dict[str, Value]:
 def _text(name: str, value: Any) -> Value:
     if name == "tags":
         return pack_map(value)
-    if name == "reason":
+    if name in ("reason", "replacement"):
         return pack_map(value.to_wire())
     if name in _DECIMALS:
         return plain(value)
@@ -93,6 +93,8 @@ def _value(name: str, data: bytes) -> Any:
         return unpack_map(data)
     if name == "reason":
         return Reason.from_wire(unpack_map(data))
+    if name == "replacement":
+        return Replacement.from_wire(unpack_map(data))
     text = data.decode()
     if name in _INTEGERS:
         return int(text)

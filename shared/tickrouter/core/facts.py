@@ -9,6 +9,7 @@ from enum import StrEnum
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
 from tickrouter.model.fill import Fill
+from tickrouter.model.order import Replacement, Status
 
 
 class VenueState(StrEnum):
@@ -143,9 +144,10 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked:
-    """A command asks to cancel it."""
+    """A command asks to cancel it; with a replacement, to put another order in its place."""
 
     command: str
+    replacement: Replacement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,30 @@ class CancelRefused:
     """The venue definitely did not take the request to cancel. No proof that the order is dead."""
 
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Resembled:
+    """An order at the venue that nobody claims could be it: an operator decides."""
+
+    exchange_oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An operator decided.
+
+    Attributes:
+        verdict: NeverPlaced, Canceled, or New where it was placed.
+        operator: who.
+        text: why.
+        exchange_oid: of the order at the venue, where it was placed.
+    """
+
+    verdict: Status
+    operator: str
+    text: str
+    exchange_oid: str | None = None
 
 
 Fact = (
@@ -175,6 +201,8 @@ Fact = (
     | CancelAsked
     | CancelSending
     | CancelRefused
+    | Resembled
+    | Settled
 )
 
 

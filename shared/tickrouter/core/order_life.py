@@ -14,15 +14,18 @@ from tickrouter.core.facts import Fact, VenueState
 from tickrouter.errors import TickrouterError
 from tickrouter.model.event import Event, EventType, Reason
 from tickrouter.model.fill import Fill
-from tickrouter.model.order import Order, Status
+from tickrouter.model.order import Order, Replacement, Status
 
+MS = 1_000_000
+"""Nanoseconds in a millisecond."""
 ROUNDING = Decimal("1e-9")
 """Part of an order's amount by which a venue's figures may differ from the sum of its executions: it cuts places."""
 
 _NEW, _PART, _FILLED = Status.NEW, Status.PARTIALLY_FILLED, Status.FILLED
 _PENDING, _DOUBT, _CANCELED = Status.PENDING_NEW, Status.IN_DOUBT, Status.CANCELED
 _CANCELING, _NEVER = Status.PENDING_CANCEL, Status.NEVER_PLACED
-_SHOWN = (_NEW, _PART, _FILLED, _CANCELED, _CANCELING)
+_REPLACING, _REPLACED = Status.PENDING_REPLACE, Status.REPLACED
+_SHOWN = (_NEW, _PART, _FILLED, _CANCELED, _CANCELING, _REPLACED)
 
 TABLE: dict[Status, dict[type[Fact], tuple[Status, ...]]] = {
     _PENDING: {
@@ -36,7 +39,7 @@ TABLE: dict[Status, dict[type[Fact], tuple[Status, ...]]] = {
         facts.Forgotten: (_DOUBT,),
         facts.Seen: _SHOWN,
         facts.Executed: (_PART, _FILLED),
-        facts.CancelAsked: (_CANCELED, _PENDING),
+        facts.CancelAsked: (_CANCELED, _PENDING, _REPLACED),
     },
     _DOUBT: {
         facts.Accepted: (_NEW,),
@@ -48,6 +51,8 @@ TABLE: dict[Status, dict[type[Fact], tuple[Status, ...]]] = {
         facts.Executed: (_PART, _FILLED),
         facts.Absent: (_NEVER,),
         facts.CancelAsked: (_DOUBT,),
+        facts.Resembled: (_DOUBT,),
+        facts.Settled: (_NEVER, _CANCELED, _NEW, _PART, _FILLED),
     },
     _NEW: {
         facts.Accepted: (_NEW,),
@@ -55,16 +60,16 @@ TABLE: dict[Status, dict[type[Fact], tuple[Status, ...]]] = {
         facts.Seen: _SHOWN,
         facts.Executed: (_PART, _FILLED),
         facts.CancelAsked: (_NEW,),
-        facts.CancelSending: (_CANCELING,),
+        facts.CancelSending: (_CANCELING, _REPLACING),
     },
     _PART: {
         facts.Accepted: (_PART,),
         facts.Unanswered: (_PART,),
         facts.Forgotten: (_DOUBT,),
-        facts.Seen: (_PART, _FILLED, _CANCELED, _CANCELING),
+        facts.Seen: (_PART, _FILLED, _CANCELED, _CANCELING, _REPLACED),
         facts.Executed: (_PART, _FILLED),
         facts.CancelAsked: (_PART,),
-        facts.CancelSending: (_CANCELING,),
+        facts.CancelSending: (_CANCELING, _REPLACING),
     },
     _CANCELING: {
         facts.Forgotten: (_DOUBT,),
@@ -72,6 +77,14 @@ TABLE: dict[Status, dict[type[Fact], tuple[Status, ...]]] = {
         facts.Executed: (_CANCELING, _FILLED),
         facts.CancelAsked: (_CANCELING,),
         facts.CancelSending: (_CANCELING,),
+        facts.CancelRefused: (_NEW, _PART),
+    },
+    _REPLACING: {
+        facts.Forgotten: (_DOUBT,),
+        facts.Seen: (_REPLACING, _FILLED, _CANCELED, _REPLACED),
+        facts.Executed: (_REPLACING, _FILLED),
+        facts.CancelAsked: (_REPLACING, _CANCELING),
+        facts.CancelSending: (_REPLACING,),
         facts.CancelRefused: (_NEW, _PART),
     },
     _FILLED: {
@@ -86,13 +99,12 @@ TABLE: dict[Status, dict[type[Fact], tuple[Status, ...]]] = {
         facts.Executed: (_CANCELED, _FILLED),
         facts.CancelRefused: (_CANCELED,),
     },
+    _REPLACED: {facts.Seen: (_REPLACED,), facts.Executed: (_REPLACED,), facts.CancelRefused: (_REPLACED,)},
     # The single legal revision: a find after NeverPlaced is adopted, with an alarm.
     _NEVER: {facts.Seen: _SHOWN, facts.Executed: (_PART, _FILLED)},
     Status.REJECTED: {},
     Status.DENIED: {},
     Status.EXPIRED: {},
-    Status.REPLACED: {},
-    Status.PENDING_REPLACE: {},
 }
 """Status and fact, to the statuses that may follow."""
 
@@ -108,6 +120,8 @@ class Change:
     before: Order
     order: Order
     events: tuple[Event, ...]
+    child: Order | None = None
+    """The order that takes this one's place, to be written in the same step."""
 
     @property
     def is_empty(self) -> bool:
@@ -135,12 +149,50 @@ def apply(order: Order, fact: Fact, now: int) -> Change:
     if after == order:
         return Change(order, order, ())
     after = replace(after, step=order.step + 1, updated=now)
-    return Change(order, after, _events(order, after, new_fills, now))
+    if after.cancel_after_ms is not None and after.cancel_at is None and after.status.is_working:
+        after = replace(after, cancel_at=now + after.cancel_after_ms * MS)
+    events = _events(order, after, fact, new_fills, now)
+    if after.status is _REPLACED and order.status is not _REPLACED:
+        child = _child(after, now)
+        return Change(order, after, (*events, first_event(child, now)), child)
+    return Change(order, after, events)
 
 
 def first_event(order: Order, now: int) -> Event:
     """The event that tells of an order's admission, or of its denial."""
     return _event(order, "order", now)
+
+
+def _child(parent: Order, now: int) -> Order:
+    """The order that takes a cancelled one's place, for what that left over."""
+    wanted = parent.replacement
+    if wanted is None:
+        raise IllegalTransition(f"{parent.client_oid}: nothing is to replace it")
+    return Order(
+        account=parent.account,
+        client_oid=wanted.client_oid,
+        command=wanted.command,
+        contract=parent.contract,
+        side=parent.side,
+        type=parent.type,
+        created=now,
+        price=wanted.price if wanted.price is not None else parent.price,
+        amount=_left_over(parent),
+        stop_price=parent.stop_price,
+        tags=parent.tags,
+        ttl_ms=parent.ttl_ms,
+        step=1,
+        parent=parent.client_oid,
+        fact="admitted",
+        updated=now,
+    )
+
+
+def _left_over(parent: Order) -> Decimal:
+    """What a replacement is for: its total less all that the venue's final figure says is filled."""
+    wanted = parent.replacement
+    total = wanted.amount if wanted is not None and wanted.amount is not None else parent.amount
+    return (total or Decimal(0)) - max(parent.filled, parent.venue_filled)
 
 
 def _effect(order: Order, fact: Fact) -> tuple[Order, tuple[Fill, ...]]:
@@ -151,14 +203,16 @@ def _effect(order: Order, fact: Fact) -> tuple[Order, tuple[Fill, ...]]:
             return _seen(order, fact), ()
         case facts.CancelAsked() | facts.CancelSending() | facts.CancelRefused():
             return _cancel(order, fact), ()
-        case _:
+        case facts.Sending() | facts.Accepted() | facts.Refused() | facts.Deferred() | facts.Unanswered():
             return _answered(order, fact), ()
+        case _:
+            return _decided(order, fact), ()
 
 
-def _answered(order: Order, fact: Fact) -> Order:
+def _answered(
+    order: Order, fact: facts.Sending | facts.Accepted | facts.Refused | facts.Deferred | facts.Unanswered
+) -> Order:
     match fact:
-        case facts.Denied(reason):
-            return replace(order, status=Status.DENIED, reason=reason, fact="denied")
         case facts.Sending(stamp, digest):
             if order.stamp is not None:
                 raise IllegalTransition(f"{order.client_oid}: attempt {order.attempt} has no definite answer yet")
@@ -174,37 +228,67 @@ def _answered(order: Order, fact: Fact) -> Order:
             if order.status not in (_PENDING, _DOUBT):
                 return order
             return replace(order, status=_DOUBT, reason=reason, fact="timeout")
+
+
+def _decided(order: Order, fact: Fact) -> Order:
+    """What comes neither of an answer nor of a listing."""
+    match fact:
+        case facts.Denied(reason):
+            return replace(order, status=Status.DENIED, reason=reason, fact="denied")
         case facts.Interrupted():
             return replace(order, status=_DOUBT, reason=Reason("interrupted"), fact="router gone")
         case facts.Forgotten(stamp):
             return replace(order, status=_DOUBT, stamp=stamp, reason=Reason("redis_forgot"), fact="redis forgot")
         case facts.Absent(evidence):
             return replace(order, status=_NEVER, reason=Reason("absent", evidence), fact="absent")
+        case facts.Resembled(exchange_oid):
+            return replace(order, reason=Reason("lookalike", f"could be the venue's order {exchange_oid}"))
+        case facts.Settled(verdict, operator, text, exchange_oid):
+            status = _PART if verdict is _NEW and order.filled else verdict
+            reason = Reason("operator", f"{operator}: {text}")
+            known = exchange_oid or order.exchange_oid
+            return replace(order, status=status, exchange_oid=known, reason=reason, fact=f"settled by {operator}")
     raise IllegalTransition(f"{order.client_oid}: no rule for {type(fact).__name__}")
 
 
 def _cancel(order: Order, fact: facts.CancelAsked | facts.CancelSending | facts.CancelRefused) -> Order:
     match fact:
-        case facts.CancelAsked(command):
-            never_signed = order.status is _PENDING and order.stamp is None
-            status = _CANCELED if never_signed else order.status
-            return replace(order, status=status, cancel_requested=order.cancel_requested or command)
+        case facts.CancelAsked(command, replacement):
+            return _cancel_asked(order, command, replacement)
         case facts.CancelSending():
-            return replace(order, status=_CANCELING, cancel_sent=True, fact="cancel sent")
+            status = _CANCELING if order.replacement is None else _REPLACING
+            return replace(order, status=status, cancel_sent=True, fact="cancel sent")
         case facts.CancelRefused(reason):
-            if order.status is not _CANCELING:
+            if order.status not in (_CANCELING, _REPLACING):
                 return order
             status = _PART if order.filled else _NEW
-            return replace(
-                order, status=status, cancel_requested=None, cancel_sent=False, reason=reason, fact="cancel refused"
-            )
+            order = replace(order, cancel_requested=None, cancel_sent=False, cancel_at=None, cancel_after_ms=None)
+            return replace(order, status=status, replacement=None, reason=reason, fact="cancel refused")
+
+
+def _cancel_asked(order: Order, command: str, replacement: Replacement | None) -> Order:
+    """A cancel wins over an amend; an amend changes nothing where a cancel was asked before."""
+    if replacement is not None and order.cancel_requested not in (None, command):
+        return order
+    asked = order.cancel_requested if replacement is None and order.replacement is None else None
+    order = replace(order, cancel_requested=asked or command, replacement=replacement)
+    if order.status is _REPLACING and replacement is None:
+        return replace(order, status=_CANCELING)
+    if order.status is _PENDING and order.stamp is None:
+        return replace(order, status=_ended(order))
+    return order
+
+
+def _ended(order: Order) -> Status:
+    """What a cancelled order is: replaced, if something is to take its place and anything is left over."""
+    return _REPLACED if order.replacement is not None and _left_over(order) > 0 else _CANCELED
 
 
 def _seen(order: Order, fact: facts.Seen) -> Order:
     theirs = fact.order
     amount = theirs.amount if theirs.amount is not None else order.amount
     venue_filled = max(order.venue_filled, theirs.filled)
-    status = _shown_status(order, theirs.state, amount, venue_filled)
+    status = _shown_status(replace(order, venue_filled=venue_filled, amount=amount), theirs.state)
     adopted = order.status in (_PENDING, _DOUBT, _NEVER)
     return replace(
         order,
@@ -217,17 +301,18 @@ def _seen(order: Order, fact: facts.Seen) -> Order:
     )
 
 
-def _shown_status(order: Order, state: VenueState, amount: Decimal | None, filled: Decimal) -> Status:
-    if order.status is _FILLED:
-        return _FILLED
-    complete = amount is not None and _reaches(filled, amount)
-    if state is VenueState.CLOSED:
-        return _FILLED if complete or amount is None else _CANCELED
-    if state is VenueState.CANCELED:
-        return _CANCELED
-    if order.status in (_CANCELED, _CANCELING):
+def _shown_status(order: Order, state: VenueState) -> Status:
+    """The status that a venue's word comes to; `order` holds the venue's figures already."""
+    if order.status in (_FILLED, _REPLACED):
         return order.status
-    return _PART if order.filled or filled else _NEW
+    complete = order.amount is not None and _reaches(order.venue_filled, order.amount)
+    if state is VenueState.CLOSED:
+        return _FILLED if complete or order.amount is None else _CANCELED
+    if state is VenueState.CANCELED:
+        return _CANCELED if order.status is _CANCELED else _ended(order)
+    if order.status in (_CANCELED, _CANCELING, _REPLACING):
+        return order.status
+    return _PART if order.filled or order.venue_filled else _NEW
 
 
 def _executed(order: Order, fact: facts.Executed) -> tuple[Order, tuple[Fill, ...]]:
@@ -241,7 +326,7 @@ def _executed(order: Order, fact: facts.Executed) -> tuple[Order, tuple[Fill, ..
     value = sum((fill.amount * fill.price for fill in fills.values()), Decimal(0))
     complete = order.amount is not None and order.quote_amount is None and _reaches(filled, order.amount)
     status = order.status
-    if complete:
+    if complete and status is not _REPLACED:
         status = _FILLED
     elif status in (_PENDING, _NEW, _DOUBT, _NEVER):
         status = _PART
@@ -269,16 +354,18 @@ def _level(venue_filled: Decimal, filled: Decimal, amount: Decimal | None) -> De
     return filled if venue_filled - filled <= slack else venue_filled
 
 
-def _events(before: Order, after: Order, new_fills: tuple[Fill, ...], now: int) -> tuple[Event, ...]:
+def _events(before: Order, after: Order, fact: Fact, new_fills: tuple[Fill, ...], now: int) -> tuple[Event, ...]:
     events: list[Event] = []
     filled, value = before.filled, (before.average_price or Decimal(0)) * before.filled
     for fill in new_fills:
         filled, value = filled + fill.amount, value + fill.amount * fill.price
         at_fill = replace(after, filled=filled, average_price=value / filled)
         events.append(replace(_event(at_fill, "fill", now), fill=fill))
-    if after.status is not before.status or before.fills_pending is not after.fills_pending:
-        alarm = "late_find" if before.status is _NEVER else None
-        events.append(replace(_event(after, "order", now), alarm=alarm))
+    resembles = isinstance(fact, facts.Resembled)
+    if after.status is not before.status or before.fills_pending is not after.fills_pending or resembles:
+        alarm = "late_find" if before.status is _NEVER else "lookalike" if resembles else None
+        kind: EventType = "settled" if isinstance(fact, facts.Settled) else "order"
+        events.append(replace(_event(after, kind, now), alarm=alarm))
     return tuple(events)
 
 

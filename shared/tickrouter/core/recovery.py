@@ -33,9 +33,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FoundOrder:
-    """The venue shows it."""
+    """The venue shows it; `twins` are further orders under the same client id."""
 
     order: VenueOrder
+    twins: tuple[VenueOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
     """What one pass of evidence says of an order in doubt."""
     mine = [found for found in evidence.orders if _is_mine(order, found.exchange_oid, found.client_oid)]
     if mine:
-        return FoundOrder(max(mine, key=lambda found: found.filled))
+        return _found(order, mine)
     fills = tuple(fill for fill in evidence.fills if _is_mine(order, fill.exchange_oid, fill.client_oid))
     if fills:
         return FoundFills(fills)
@@ -106,8 +107,25 @@ def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
         return Lookalike(twin.exchange_oid)
     seconds = (evidence.venue_time - order.stamp) / SECOND
     return ProvenAbsent(
-        f"{', '.join(proof.sources)} answered {seconds:.1f} s after the stamp by the venue's clock; none shows it"
+        f"{', '.join(proof.sources)} answered {seconds:.1f} s after the stamp by the venue's clock; "
+        f"{len(evidence.orders)} orders and {len(evidence.fills)} executions, and none is it"
     )
+
+
+def _found(order: Order, mine: list[VenueOrder]) -> FoundOrder:
+    """One order a client id: ours by exchange id where that is known, else the first that the venue made."""
+    newest: dict[str, VenueOrder] = {}
+    for found in mine:
+        known = newest.get(found.exchange_oid)
+        if known is None or found.filled >= known.filled:
+            newest[found.exchange_oid] = found
+    first, *twins = sorted(newest.values(), key=lambda found: (found.exchange_oid != order.exchange_oid, _age(found)))
+    return FoundOrder(first, tuple(twins))
+
+
+def _age(found: VenueOrder) -> tuple[int, str]:
+    """Venues count their ids up: the shorter, then the smaller, is the older."""
+    return len(found.exchange_oid), found.exchange_oid
 
 
 def _is_mine(order: Order, exchange_oid: str, client_oid: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from tickrouter.model.account import Account
 from tickrouter.model.command import OrderSide, OrderType
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
 from tickrouter.model.fill import Fill
+from tickrouter.model.money import plain, positive
 
 
 class Status(StrEnum):
@@ -60,6 +61,41 @@ _WORKING = frozenset({Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """The order that takes another's place once that is cancelled.
+
+    Attributes:
+        client_oid: of the new order.
+        command: id of the amend command.
+        price: its limit price, or None for the old one's.
+        amount: its total in base, what the old one filled included, or None for the old one's.
+    """
+
+    client_oid: str
+    command: str
+    price: Decimal | None = None
+    amount: Decimal | None = None
+
+    def to_wire(self) -> dict[str, str]:
+        """The form kept in the journal."""
+        wire = {"client_oid": self.client_oid, "command": self.command}
+        for name in ("price", "amount"):
+            if (number := getattr(self, name)) is not None:
+                wire[name] = plain(number)
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, str]) -> Self:
+        """Inverse of `to_wire`.
+
+        Raises:
+            InvalidValue: a number is not one.
+        """
+        numbers = {name: positive(name, wire[name]) for name in ("price", "amount") if name in wire}
+        return cls(wire["client_oid"], wire["command"], **numbers)
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order as last known: what was asked, how far it came, and the venue fact behind that.
 
@@ -89,6 +125,10 @@ class Order:
         venue_filled: what the venue says is filled, in base; runs ahead of `filled` while fills are pending.
         cancel_requested: id of the command that asked to cancel, or None.
         cancel_sent: True once that request left for the venue.
+        cancel_after_ms: cancel by itself, counted from the first New, or None.
+        cancel_at: when that is, ns since 1970 UTC, or None before the first New.
+        replacement: the order that an amend wants in its place, or None.
+        parent: client id of the order that it replaced, or whose client id it shares, or None.
         reason: why it was denied, refused or left in doubt.
         fact: what the venue said last, or `sent`, `timeout`.
         updated: time of the last step, ns.
@@ -119,6 +159,10 @@ class Order:
     venue_filled: Decimal = Decimal(0)
     cancel_requested: str | None = None
     cancel_sent: bool = False
+    cancel_after_ms: int | None = None
+    cancel_at: int | None = None
+    replacement: Replacement | None = None
+    parent: str | None = None
     reason: Reason | None = None
     fact: str = ""
     updated: int = 0

@@ -6,9 +6,10 @@
 -- KEYS[7] open:{account}           set
 -- KEYS[8] work:{account}           hash
 -- KEYS[9] halt:{account}           string
--- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks
+-- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks; behind those of an amend
+--                                          the order that is to be new (`wanted` = 1)
 -- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped
--- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), fields, is_open, event, halted_fields, halted_event, duplicate_event, work
+-- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), fields, is_open, event, halted_fields, halted_event, duplicate_event, work, wanted
 -- Returns {outcome, rev}: ADMITTED, REPEAT, DUPLICATE (client id is taken) or HALTED.
 local a = cmsgpack.unpack(ARGV[7])
 local function done(outcome)
@@ -28,8 +29,13 @@ if a.kind == 'refused' then
   return done('ADMITTED')
 end
 if a.kind == 'work' then
+  local marked = #KEYS - (a.wanted or 0)
+  if a.wanted and redis.call('EXISTS', KEYS[#KEYS]) == 1 then
+    say(a.duplicate_event)
+    return done('DUPLICATE')
+  end
   redis.call('HSET', KEYS[8], ARGV[4], a.work)
-  for i = 10, #KEYS do redis.call('HSETNX', KEYS[i], 'cancel_requested', ARGV[4]) end
+  for i = 10, marked do redis.call('HSETNX', KEYS[i], 'cancel_requested', ARGV[4]) end
   return done('ADMITTED')
 end
 if redis.call('EXISTS', KEYS[10]) == 1 then
