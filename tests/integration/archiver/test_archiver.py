@@ -25,9 +25,10 @@ from tickrouter import Client, Status
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.connection import connect as connect_redis
 from tickrouter.bus.outbox import GROUP, Outbox
+from tickrouter.bus.subscribe import last_entry
 from tickrouter.clock import SystemClock
 from tickrouter.config import AccountConfig, Config, Servers, Streams
-from tickrouter.errors import ConfigError
+from tickrouter.errors import ConfigError, StorageError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database, ensure_indexes, initiate
 from tickrouter.model.account import Account
@@ -272,6 +273,14 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         mongo.stop()
 
 
+def is_loaded(redis: Redis) -> bool:
+    """True if a server that was started again has read its append-only file."""
+    try:
+        return last_entry(redis, "orders:{btcturk/main}") is None
+    except StorageError:
+        return False
+
+
 def test_killed_servers_lose_nothing_and_double_nothing(stack: Stack) -> None:
     redis = connect_redis(stack.redis.url)
     pen = RouterPen(redis, "btcturk/main")
@@ -299,6 +308,7 @@ def test_killed_servers_lose_nothing_and_double_nothing(stack: Stack) -> None:
         stack.redis.kill()
         stack.redis.start()
         redis = pen.redis = connect_redis(stack.redis.url)
+        until(lambda: is_loaded(redis))
         publish(50)
         until(lambda: db.events.count_documents({}) == 1500, 30)
         for collection, last in (("events", 1500), ("fills", 750)):
