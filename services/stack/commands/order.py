@@ -16,7 +16,7 @@ from tickrouter.bus.inspect import open_orders, order_steps
 from tickrouter.client import Client
 from tickrouter.errors import StorageError
 from tickrouter.model.money import plain
-from tickrouter.model.order import Order, Status
+from tickrouter.model.order import Order
 
 from .common import AccountOption, ConfigOption, ContractArgument, JsonOption, only_account, out, print_json, reachable
 from .tail import clock
@@ -173,10 +173,11 @@ def line(order: Order) -> str:
 
 
 def _first_word(client: Client, oid: str, wait: float) -> Order | None:
+    """The order once the venue has it; a market order once it is done, which follows at once."""
     deadline = time.monotonic() + wait
     while True:
         order = client.order(oid)
-        if order is not None and order.status is not Status.PENDING_NEW:
+        if order is not None and (order.is_done or (order.status.is_working and order.type != "market")):
             return order
         if time.monotonic() >= deadline:
             return order
