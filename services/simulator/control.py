@@ -4,12 +4,14 @@
 |---|---|
 | `GET /health` | `{"ok": true}` |
 | `POST /fault`, `GET /faults`, `DELETE /faults` | make a fault (see `faults.KINDS`), list the waiting, forget all |
-| `GET /ledger` | orders, fills, balances, and requests by endpoint and client id, of all runs; `?client_id=` picks |
+| `GET /ledger` | orders, fills, balances and requests of all runs; `?client_id=` and `?account=` pick |
 | `GET /counts` | requests by endpoint, refusals by limit, sockets, frames sent, trades by pair, of this run |
 | `GET /trades?pair=` | trades sent: all with `record_frames`, else the latest 1,000 of this run |
 | `GET /book?pair=` | the book as published |
 | `POST /clock` | `{"skew_ms": n}` sets the venue's clock wrong |
 | `POST /deposit` | `{"currency", "amount", "account"}`; the account's public key may be left out where there is one |
+| `POST /account` | keys: an account more, with play money, until the venue ends |
+| `POST /fill` | `{"client_id", "amount"}`: fill resting orders of that client id at their own price |
 | `POST /market` | `{"running": true}` starts a market that was held |
 | `POST /book`, `POST /levels` | `{"pair", "bids", "asks"}`: replace the house's book, or set some levels |
 | `POST /trade` | `{"pair", "price", "amount", "side"}`: print a trade of the outside market |
@@ -25,7 +27,7 @@ from typing import Any
 
 from tickrouter.errors import InvalidValue
 
-from .accounts import Account, Accounts
+from .accounts import Account, Accounts, Keys
 from .clock import VenueClock
 from .driver import Driver
 from .engine.exchange import LevelOf
@@ -37,6 +39,7 @@ from .pairs import CURRENCIES, find_pair
 from .publisher import Publisher
 from .request import Answer, Request, bare
 from .rest import Rest
+from .settings import DEMO_BALANCES
 from .tape import Tape
 from .text import plain
 
@@ -79,6 +82,8 @@ class Control:
             "GET /book": self._read_book,
             "POST /clock": self._set_clock,
             "POST /deposit": self._deposit,
+            "POST /account": self._add_account,
+            "POST /fill": self._fill,
             "POST /market": self._run_market,
             "POST /book": self._replace_book,
             "POST /levels": self._apply_levels,
@@ -103,11 +108,12 @@ class Control:
         return {"ok": True}
 
     def _read_ledger(self, request: Request) -> object:
-        client_id = request.first("client_id")
+        client_id, key = request.first("client_id"), request.first("account")
+        owner = self._account(key).id if key else None
         orders = [
             {**order_row(order), "account": order.account, "asked": plain(order.asked), "waiting": order.waiting}
             for order in self._driver.exchange.orders.values()
-            if not client_id or order.client_id == client_id
+            if (not client_id or order.client_id == client_id) and (owner is None or order.account == owner)
         ]
         ids = {order["id"] for order in orders}
         fills = [
@@ -133,12 +139,13 @@ class Control:
                 for symbol, wallet in account.wallets.items()
             }
             for account in self._accounts
+            if owner is None or account.id == owner
         }
         return {
             "orders": orders,
             "fills": fills,
             "balances": balances,
-            "requests": dict(self._ledger.requests),
+            "requests": {} if owner is not None else dict(self._ledger.requests),
             "sessions": self._ledger.sessions,
         }
 
@@ -181,6 +188,26 @@ class Control:
             raise InvalidValue("currency", f"{currency!r} is none of {', '.join(CURRENCIES)}")
         self._ledger.deposit(account, currency, _number("amount", body["amount"]), self._driver.now_ms())
         return {"free": plain(account.wallets[currency].free)}
+
+    def _add_account(self, request: Request) -> object:
+        body = _body(request)
+        keys = Keys(
+            str(body["public_key"]),
+            str(body["private_key"]),
+            str(body["socket_public_key"]),
+            str(body["socket_private_key"]),
+        )
+        if self._accounts.of_key(keys.public_key) is not None:
+            raise InvalidValue("public_key", "is another account's")
+        account = self._ledger.open_account(keys, DEMO_BALANCES, self._driver.now_ms())
+        self._accounts.add(account)
+        return {"id": account.id}
+
+    def _fill(self, request: Request) -> object:
+        body = _body(request)
+        client_id, amount = str(body["client_id"]), _number("amount", body["amount"])
+        found = [order.id for order in self._driver.exchange.open_orders.values() if order.client_id == client_id]
+        return {"filled": [plain(self._driver.fill(order_id, amount)) for order_id in found]}
 
     def _account(self, public_key: object) -> Account:
         accounts = [one for one in self._accounts if public_key in (None, one.keys.public_key)]

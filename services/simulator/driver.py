@@ -93,6 +93,12 @@ class Driver:
         self.publish()
         return found
 
+    def fill(self, order_id: int, amount: Decimal) -> Decimal:
+        """Fill a client's resting limit order; see `Exchange.fill`."""
+        filled = self.exchange.fill(order_id, amount, self.now_ms())
+        self.publish()
+        return filled
+
     def publish(self) -> None:
         """Hand what happened to the listeners."""
         events = self.exchange.drain()

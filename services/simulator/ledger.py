@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .accounts import Account, Accounts
+from .accounts import Account, Accounts, Keys
 from .engine.events import Event, OrderEnded, OrderFilled, OrderInserted, OrderTriggered, order_of
 from .engine.exchange import Exchange
 from .engine.order import Method, Order, Status
@@ -47,6 +47,7 @@ class Ledger:
         self.deposits: list[Deposit] = []
         self.requests: Counter[str] = Counter()
         self.sessions = 0
+        self._last_account = FIRST_ACCOUNT_ID - 1
         self._entries = _read(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
@@ -61,16 +62,27 @@ class Ledger:
         session = max(last + 1, now_ms * 10)
         self._write([{"e": "session", "number": session}])
         accounts = Accounts()
+        self._last_account = max(known.values(), default=FIRST_ACCOUNT_ID - 1)
         for settings in wanted:
             key = settings.keys.public_key
             if key not in known:
-                known[key] = max(known.values(), default=FIRST_ACCOUNT_ID - 1) + 1
+                self._last_account += 1
+                known[key] = self._last_account
                 entries = [{"e": "account", "id": known[key], "key": key}]
                 entries += [_deposit_entry(known[key], *balance, now_ms) for balance in settings.balances.items()]
                 self._write(entries)
                 self._entries += entries
             accounts.add(Account(known[key], settings.keys))
         return accounts, session
+
+    def open_account(self, keys: Keys, balances: Mapping[str, Decimal], now_ms: int) -> Account:
+        """A new account while the venue runs, with money."""
+        self._last_account += 1
+        account = Account(self._last_account, keys)
+        self._write([{"e": "account", "id": account.id, "key": keys.public_key}])
+        for currency, amount in balances.items():
+            self.deposit(account, currency, amount, now_ms)
+        return account
 
     def replay(self, exchange: Exchange, now_ms: int) -> None:
         """Give the exchange the money and orders of all runs before, and put open orders back into its books."""

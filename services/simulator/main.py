@@ -64,14 +64,15 @@ class _Venue:
         exchange = Exchange(PAIRS, accounts, session)
         self._tape = Tape(PAIRS, settings.data / "trades.jsonl" if settings.record_frames else None)
         candles, limits, faults = Candles(PAIRS), Limits(settings.limits), Faults()
-        self._publisher = Publisher(exchange, self._tape, candles, clock, faults.skips)
+        self._publisher = Publisher(exchange, self._tape, candles, clock, faults)
         listeners = (self._ledger.record, self._tape.record, candles.record, self._publisher.record)
         self._driver = Driver(exchange, clock, listeners, self._publisher.room)
         self._ledger.replay(exchange, clock.now_ms())
         self._driver.publish()
         private = PrivateRest(self._driver, self._ledger, self._later)
         public = PublicRest(exchange, self._tape, candles, clock)
-        rest = Rest(public, private, accounts, limits, faults, clock, settings.latency_ms)
+        tolerance = settings.stamp_tolerance_ms
+        rest = Rest(public, private, accounts, limits, faults, clock, settings.latency_ms, tolerance)
         socket = Socket(self._publisher, accounts, limits, clock, settings.socket_buffer)
         self._market_runs = asyncio.Event()
         if not settings.hold_market:

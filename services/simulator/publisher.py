@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Protocol
 
 from . import frames
 from .accounts import Account
@@ -16,6 +18,7 @@ from .engine.exchange import Exchange
 from .pairs import CURRENCIES, PAIRS
 from .session import Session, Topic
 from .tape import Tape
+from .veils import Veils
 
 BOOK_DEPTH = 100
 """Levels a side in channel `orderbook` (BTCTurk reference, section 4.3)."""
@@ -24,7 +27,16 @@ PRIVATE = "private"
 """Name under which faults know the messages of an account."""
 _CHANNELS = ("ticker", "trade", "orderbook", "obdiff")
 
-Skip = Callable[[str, str, int], bool]
+
+class Adversary(Protocol):
+    """Asked about frames before they are sent; see `faults.Faults`."""
+
+    @property
+    def veils(self) -> Veils: ...
+
+    def skips(self, channel: str, event: str, kind: int, account: str = "") -> bool: ...
+
+    def merges(self, account: str) -> bool: ...
 
 
 class Publisher:
@@ -32,17 +44,17 @@ class Publisher:
 
     Args:
         exchange, tape, candles, clock: what the frames are made of.
-        skip: asked for each frame (channel, event, type) whether a fault swallows it.
+        faults: asked about each frame.
     """
 
-    def __init__(self, exchange: Exchange, tape: Tape, candles: Candles, clock: VenueClock, skip: Skip) -> None:
+    def __init__(self, exchange: Exchange, tape: Tape, candles: Candles, clock: VenueClock, faults: Adversary) -> None:
         self.sessions: set[Session] = set()
         self.sent: Counter[str] = Counter()
         self._exchange = exchange
         self._tape = tape
         self._candles = candles
         self._clock = clock
-        self._skip = skip
+        self._faults = faults
         self._joined: defaultdict[Topic, set[Session]] = defaultdict(set)
         self._users: defaultdict[int, set[Session]] = defaultdict(set)
         self._differences: dict[str, BookChanged] = {}
@@ -100,6 +112,7 @@ class Publisher:
     def record(self, events: Sequence[Event]) -> None:
         """Send what the events mean to those who joined."""
         hints: dict[tuple[int, str], None] = {}
+        matches = self._merged(events)
         for event in events:
             if isinstance(event, TradePrinted):
                 if joined := self._joined.get(("trade", event.pair)):
@@ -109,12 +122,12 @@ class Publisher:
                 if joined := self._joined.get(("obdiff", event.pair)):
                     self._put(joined, "obdiff", event.pair, 432, frames.difference(event))
             elif isinstance(event, OrderInserted | OrderFilled | OrderEnded) and self._users.get(event.account):
-                self._tell(event)
+                self._tell(event, matches)
                 hints[event.account, event.pair] = None
         for account, name in hints:
             pair = PAIRS[name]
             frame = frames.balance_changed(account, pair, CURRENCIES[pair.base].id, CURRENCIES[pair.quote].id)
-            self._put(self._users[account], PRIVATE, name, 201, frame)
+            self._put(self._users[account], PRIVATE, name, 201, frame, self._key(account))
 
     async def pace(self, interval: float) -> None:
         """Send tickers and full books each `interval` seconds, until cancelled."""
@@ -132,13 +145,15 @@ class Publisher:
         while any(session.waiting > ROOM for session in self.sessions):
             await asyncio.sleep(0.001)
 
-    def drop(self, private: bool | None, count: int | None) -> int:
-        """Cut sockets: the logged-in ones, the others, or (None) any.
+    def drop(self, private: bool | None, count: int | None, account: str = "") -> int:
+        """Cut sockets: the logged-in ones, the others, or (None) any; with `account`, those of one public key.
 
         Returns:
             How many were cut.
         """
         found = [one for one in self.sessions if private is None or private == (one.account is not None)]
+        if account:
+            found = [one for one in found if one.account is not None and one.account.keys.public_key == account]
         for session in found[:count]:
             session.cut()
         return len(found[:count])
@@ -163,18 +178,50 @@ class Publisher:
     def _book(self, channel: str, pair: str, depth: int | None) -> str:
         return frames.book(channel, pair, self._exchange.next_number(pair), *self._exchange.book(pair, depth))
 
-    def _tell(self, event: OrderInserted | OrderFilled | OrderEnded) -> None:
-        pair, users = PAIRS[event.pair], self._users[event.account]
-        if isinstance(event, OrderInserted):
-            self._put(users, PRIVATE, event.pair, 451, frames.order_insert(event, pair))
-        elif isinstance(event, OrderFilled):
-            self._put(users, PRIVATE, event.pair, 441, frames.order_match(event, pair))
-            self._put(users, PRIVATE, event.pair, 423, frames.user_trade(event, pair))
-        elif event.rested or event.status == "Canceled":
-            self._put(users, PRIVATE, event.pair, 452, frames.order_delete(event, pair))
+    def _merged(self, events: Sequence[Event]) -> dict[int, OrderFilled | None]:
+        """Of orders whose matches are told together: the one message, by the identity of the event that it takes."""
+        told: dict[int, OrderFilled | None] = {}
+        by_order: defaultdict[int, list[OrderFilled]] = defaultdict(list)
+        for event in events:
+            if isinstance(event, OrderFilled) and self._users.get(event.account):
+                by_order[event.order_id].append(event)
+        for fills in by_order.values():
+            if len(fills) > 1 and self._faults.merges(self._key(fills[0].account)):
+                told |= {id(fill): None for fill in fills}
+                told[id(fills[-1])] = replace(fills[-1], amount=sum((fill.amount for fill in fills), Decimal(0)))
+        return told
 
-    def _put(self, sessions: Sequence[Session] | set[Session], channel: str, event: str, kind: int, frame: str) -> None:
-        if self._skip(channel, event, kind):
+    def _tell(self, event: OrderInserted | OrderFilled | OrderEnded, matches: Mapping[int, OrderFilled | None]) -> None:
+        pair = PAIRS[event.pair]
+        if isinstance(event, OrderInserted):
+            self._put_private(event, 451, frames.order_insert(event, pair))
+        elif isinstance(event, OrderFilled):
+            match = matches.get(id(event), event)
+            if match is not None:
+                self._put_private(event, 441, frames.order_match(match, pair))
+            self._put_private(event, 423, frames.user_trade(event, pair))
+        elif event.rested or event.status == "Canceled":
+            self._put_private(event, 452, frames.order_delete(event, pair))
+
+    def _put_private(self, event: OrderInserted | OrderFilled | OrderEnded, kind: int, frame: str) -> None:
+        account = self._key(event.account)
+        shown = self._faults.veils.frame(account, frame, self._clock.monotonic())
+        if shown is not None:
+            self._put(self._users[event.account], PRIVATE, event.pair, kind, shown, account)
+
+    def _key(self, account: int) -> str:
+        return self._exchange.accounts.get(account).keys.public_key
+
+    def _put(
+        self,
+        sessions: Sequence[Session] | set[Session],
+        channel: str,
+        event: str,
+        kind: int,
+        frame: str,
+        account: str = "",
+    ) -> None:
+        if self._faults.skips(channel, event, kind, account):
             return
         self.sent[f"{channel}:{kind}"] += len(sessions)
         for session in sessions:

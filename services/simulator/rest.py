@@ -6,17 +6,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .accounts import Account, Accounts, Scope
 from .clock import VenueClock
-from .faults import KINDS, Faults
+from .faults import KINDS, Call, Faults
 from .limits import Limits
 from .problems import Problem, unauthorized
 from .request import Answer, Request, of_problem
 from .rest_private import PrivateRest
 from .rest_public import PublicRest
-from .signatures import check_request
+from .signatures import STAMP_TOLERANCE_MS, check_request
 
 ONE_ORDER = "/api/v1/order/"
 
@@ -54,6 +55,7 @@ class Rest:
         faults: Faults,
         clock: VenueClock,
         latency_ms: float,
+        stamp_tolerance_ms: int = STAMP_TOLERANCE_MS,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._accounts = accounts
@@ -61,6 +63,8 @@ class Rest:
         self._faults = faults
         self._clock = clock
         self._latency = latency_ms / 2000
+        self._tolerance = stamp_tolerance_ms
+        self._fill = private.fill_share
         self._one_order = PrivateRoute("GET /api/v1/order/{id}", private.one_order, "trade")
         routes: list[Route] = [*_public_routes(public), *_private_routes(private)]
         self._routes: dict[str, Route] = {route.name.lower(): route for route in routes}
@@ -74,12 +78,17 @@ class Rest:
         self.counts[route.name if route is not None else "unknown"] += 1
         if self._latency and isinstance(route, PrivateRoute):
             await asyncio.sleep(self._latency)
-        fault = self._faults.around(request.method, request.path)
+        account = request.headers.get(b"x-pck", b"").decode("latin-1")
+        fault = self._faults.around(request.method, request.path, account)
+        execute = self._checked(route, request)
+        now = self._clock.monotonic()
         around = KINDS[fault.kind].around if fault is not None else None
         if fault is None or around is None:
-            answer: Answer | None = self._execute(route, request)
+            answer: Answer | None = execute()
         else:
-            answer = await around(fault, lambda: self._execute(route, request))
+            answer = await around(fault, Call(request, account, execute, self._fill, self._faults.veils, now))
+        if answer is not None and request.method == "GET" and isinstance(route, PrivateRoute):
+            answer = self._faults.veils.answer(account, request.path, answer, self._clock.monotonic())
         if self._latency and isinstance(route, PrivateRoute):
             await asyncio.sleep(self._latency)
         return answer
@@ -91,22 +100,23 @@ class Rest:
             return self._one_order
         return route
 
-    def _execute(self, route: Route | None, request: Request) -> Answer:
+    def _checked(self, route: Route | None, request: Request) -> Callable[[], Answer]:
+        """What will answer a request, which is checked now, as it arrives."""
         try:
             if route is None:
                 raise _no_route(request.path.lower() in self._paths)
             self._limit(route, "ip", request.address)
             if isinstance(route, PublicRoute):
-                return route.answer(request)
+                return partial(_answered, route.answer, request)
             if request.method == "POST":
                 _check_body(request)
-            account = check_request(request.headers, self._accounts, self._clock.now_ms())
+            account = check_request(request.headers, self._accounts, self._clock.now_ms(), self._tolerance)
             if route.scope not in account.keys.scopes:
                 raise unauthorized("Invalid Request")
             self._limit(route, "account", account.keys.public_key)
-            return route.answer(request, account)
         except Problem as problem:
-            return of_problem(problem)
+            return partial(of_problem, problem)
+        return partial(_answered, route.answer, request, account)
 
     def _limit(self, route: Route, policy: Any, who: str) -> None:
         now = self._clock.monotonic()
@@ -117,6 +127,13 @@ class Rest:
             refusal = self._limits.check(name, policy, who, now)
             if refusal is not None:
                 raise refusal
+
+
+def _answered(answer: Callable[..., Answer], *args: Any) -> Answer:
+    try:
+        return answer(*args)
+    except Problem as problem:
+        return of_problem(problem)
 
 
 def _no_route(is_known: bool) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from .accounts import Account
@@ -68,6 +69,13 @@ class PrivateRest:
             raise refused("ORDER_COULD_NOT_BE_CANCELED")
         self._later(lambda: self._driver.cancel(order.id))
         return bare({"success": True, "message": "SUCCESS", "code": 0})
+
+    def fill_share(self, order_id: int, share: Decimal) -> Decimal:
+        """Fill a share of an open order's rest at its own price; returns the amount, 0 where it is not open."""
+        order = self._exchange.orders.get(order_id)
+        if order is None or not order.is_open:
+            return Decimal(0)
+        return self._driver.fill(order_id, order.left * share)
 
     def open_orders(self, request: Request, account: Account) -> Answer:
         """Open orders of one pair, or of all where none is named."""

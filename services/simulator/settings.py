@@ -16,6 +16,7 @@ from tickrouter.errors import ConfigError
 
 from .accounts import ALL_SCOPES, Keys
 from .pairs import CURRENCIES
+from .signatures import STAMP_TOLERANCE_MS
 
 DEMO_BALANCES: Mapping[str, Decimal] = {
     "BTC": Decimal(10),
@@ -49,6 +50,7 @@ class Settings:
         hold_market: the market waits for the control call `POST /market {"running": true}`.
         accounts: the clients.
         limits: whether requests are limited.
+        stamp_tolerance_ms: by which a request's stamp may differ from the venue's clock.
         latency_ms: spent on each private request, half of it before and half after executing.
         cancel_latency_ms: from the acceptance of a cancel to its effect.
         book_interval_ms: pace of tickers and full books on the socket.
@@ -68,6 +70,7 @@ class Settings:
     hold_market: bool = False
     accounts: tuple[AccountSettings, ...] = ()
     limits: bool = True
+    stamp_tolerance_ms: int = STAMP_TOLERANCE_MS
     latency_ms: float = 0.0
     cancel_latency_ms: float = 5.0
     book_interval_ms: float = 750.0

@@ -186,6 +186,26 @@ class Exchange:
         self._finish(book, time_ms)
         return True
 
+    def fill(self, order_id: int, amount: Decimal, time_ms: int) -> Decimal:
+        """Fill a client's resting limit order at its own price, whatever stands before it.
+
+        Returns:
+            What was filled: `amount` cut to what is left and to the pair's places, or 0 if no such order rests.
+        """
+        order = self.open_orders.get(order_id)
+        if order is None or order.waiting or not order.is_limit:
+            return ZERO
+        scale = Decimal(1).scaleb(-self._pairs[order.pair].amount_scale)
+        amount = min(amount, order.left).quantize(scale, ROUND_DOWN)
+        if not amount:
+            return ZERO
+        book = self._books[order.pair]
+        side = book.side(order.side)
+        side.fill(side.level(order.price), order, amount)
+        self._trade(book, Match(order.price, amount, order), "sell" if order.is_buy else "buy", None, time_ms)
+        self._finish(book, time_ms)
+        return amount
+
     def adopt(self, order: Order) -> None:
         """Enter a client's order into the lists, without matching it."""
         self.orders[order.id] = order

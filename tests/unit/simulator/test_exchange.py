@@ -197,3 +197,15 @@ def test_trade_ids_have_18_digits_and_rise_by_one() -> None:
     bench.print("100", "1", "buy")
     first, second = (event.id for event in bench.events if hasattr(event, "id"))
     assert len(str(first)) == 18 and second == first + 1
+
+
+def test_a_resting_order_is_filled_on_demand_whatever_stands_before_it() -> None:
+    bench = Bench()
+    bench.levels(bids=[("100.00", "7")])
+    order = bench.place(ANN, "buy", "2", "100.00")
+    assert bench.exchange.fill(order.id, Decimal("0.5"), 1) == Decimal("0.5")
+    assert bench.exchange.fill(order.id, Decimal(9), 2) == Decimal("1.5")
+    assert bench.exchange.fill(order.id, Decimal(1), 3) == 0
+    bench.collect()
+    assert [str(fill.amount) for fill in bench.fills(order)] == ["0.50000000", "1.50000000"]
+    assert not order.is_open and bench.money(ANN)["BTC"] == START["BTC"] + 2
