@@ -48,7 +48,7 @@ class Stack:
         base: the user's configuration.
         folders: where to keep things.
         market: what the simulator plays.
-        notices: what happened to the processes, newest last, as (monotonic time, sentence).
+        notices: what happened to the processes, newest last.
         said: takes each of these sentences at once.
     """
 
@@ -61,6 +61,11 @@ class Stack:
     config: Config = field(init=False)
     _lock: FolderLock = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(StackState.load(self.folders.state), self._tell)
+        self.config = self.base
+        self._lock = self.folders.lock
+
     def start(self) -> None:
         """Start everything and return when the servers and the simulator answer.
 
@@ -68,10 +73,8 @@ class Stack:
             AlreadyRunning: another stack works in this data folder.
             ServerError: a server does not start here; the text says what to do.
         """
-        self._lock = self.folders.lock
         self._lock.take()
-        state = StackState.load(self.folders.state)
-        self.supervisor = Supervisor(state, self._tell)
+        state = self.supervisor.state
         if leftovers := state.stop_leftovers():
             self._tell(f"stopped what an earlier run left behind: {', '.join(leftovers)}")
         servers = self._embedded(state)
@@ -115,8 +118,7 @@ class Stack:
 
     def close(self) -> None:
         """Leave nothing running, whatever became of the start. Harmless after `stop`."""
-        if self.supervisor is not None:
-            self.supervisor.close()
+        self.supervisor.close()
         self._lock.release()
 
     def _embedded(self, state: StackState) -> list[Server]:

@@ -100,5 +100,6 @@ def test_two_stacks_do_not_share_a_folder(tmp_path: Path, started: list[Up]) -> 
     second = subprocess.run(first.process.args, cwd=ROOT, capture_output=True, text=True, check=False)
     assert second.returncode == 1
     assert "--data" in second.stderr
+    assert "Traceback" not in second.stderr
     assert str(first.process.pid) in second.stderr
     first.end()
