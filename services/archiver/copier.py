@@ -7,6 +7,7 @@ from typing import Any
 
 from tickrouter import logs
 from tickrouter.bus.codec import unpack_map
+from tickrouter.bus.journal import let_expire
 from tickrouter.bus.outbox import Outbox
 from tickrouter.bus.subscribe import START, Entry, EntryId, find_order, id_text
 from tickrouter.clock import Clock
@@ -94,6 +95,9 @@ class Copier:
         conflicts = self._store(published, now)
         orders = self._orders(published)
         store_orders(self._db, orders)
+        for _, order in orders:
+            if order.is_done:
+                let_expire(self._outbox.redis, order)
         for conflict in conflicts:
             self._log.error("conflict", collection=conflict.collection, number=conflict.number, text=conflict.text)
         fills = [(item.number[0], item.event.fill.seq) for item in published if item.event.fill is not None]

@@ -17,8 +17,11 @@ from tickrouter.core.order_life import Change
 from tickrouter.core.recovery import Proof
 from tickrouter.errors import StorageError
 from tickrouter.model.account import Account
-from tickrouter.model.order import Order
+from tickrouter.model.event import Event
+from tickrouter.model.order import Order, Status
 
+from .alarms import Alarms
+from .epochs import Entered
 from .lane import Lane
 from .venue_link import Stopped, VenueLink
 
@@ -44,7 +47,11 @@ class Desk:
         proof: Proof,
         clock: Clock,
         stop: threading.Event,
+        alarms: Alarms,
+        epoch: Entered,
+        unsigned: frozenset[str],
     ) -> None:
+        """`unsigned` are orders of which this process knows that it never signed a request."""
         self.account = account
         self.config = config
         self.router = router
@@ -55,6 +62,9 @@ class Desk:
         self.proof = proof
         self.clock = clock
         self.stop = stop
+        self.epoch = epoch
+        self.unsigned = unsigned
+        self._alarms = alarms
         self.failure: Exception | None = None
         self.listeners: list[Callable[[Lane, Change], None]] = []
         self.counts: dict[str, int] = {}
@@ -100,16 +110,41 @@ class Desk:
         with self._lock:
             return list(self._lanes.values())
 
+    def never_signed(self) -> frozenset[str]:
+        """Orders that were admitted and of which this process knows that no request was ever signed."""
+        return frozenset(
+            lane.order.client_oid
+            for lane in self.open_lanes()
+            if lane.order.status is Status.PENDING_NEW and lane.order.attempt == 0
+        )
+
     def claimed(self) -> frozenset[str]:
         """Exchange ids that belong to orders in memory."""
         with self._lock:
             return frozenset(self._by_exchange_oid)
+
+    def adopt(self, order: Order, *events: Event) -> Lane | None:
+        """Take an order into the journal that it does not know; None if it knows one of that client id."""
+        if not self.journal.adopt(order, events):
+            return None
+        for event in events:
+            self._alarms.say(event)
+        self.count("adopted")
+        return self.add(order)
+
+    def tell(self, *events: Event, command: str | None = None) -> None:
+        """Publish events of no order's step, ending a command's work where one is named."""
+        if self.journal.tell(events, command=command):
+            for event in events:
+                self._alarms.say(event)
 
     def _changed(self, lane: Lane, change: Change) -> None:
         with self._lock:
             self._file(lane)
         self.count(f"order_{change.order.status}", change.order.status is not change.before.status)
         self.count("fills", len(change.order.fills) - len(change.before.fills))
+        for event in change.events:
+            self._alarms.say(event)
         for listener in self.listeners:
             listener(lane, change)
 

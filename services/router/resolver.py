@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tickrouter import logs
-from tickrouter.core.facts import Absent, Executed, Seen, VenueFill, VenueOrder
+from tickrouter.core.facts import Absent, Executed, Resembled, Seen, VenueFill, VenueOrder
 from tickrouter.core.recovery import (
     SECOND,
     Evidence,
@@ -20,6 +20,8 @@ from tickrouter.model.order import Status
 
 from .desk import Desk
 from .lane import Lane
+from .listings import Listings
+from .reconciler import Reconciler
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
@@ -31,8 +33,10 @@ SLACK = 2 * SECOND
 class Resolver:
     """One pass at a time over every contract that has an order in doubt."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, listings: Listings, reconciler: Reconciler) -> None:
         self._desk = desk
+        self._listings = listings
+        self._reconciler = reconciler
         self._log = logs.get("resolver")
 
     def run(self) -> None:
@@ -59,9 +63,11 @@ class Resolver:
         verdict = judge(order, evidence, self._desk.proof)
         log = self._log.bind(client_oid=order.client_oid)
         match verdict:
-            case FoundOrder(found):
+            case FoundOrder(found, twins):
                 log.info("found at the venue", exchange_oid=found.exchange_oid, state=str(found.state))
                 lane.apply(Seen(found, "listings"))
+                for twin in twins:
+                    self._reconciler.twin(lane, twin)
             case FoundFills(found):
                 log.info("executions found at the venue", exchange_oid=found[0].exchange_oid)
                 lane.apply(Executed(tuple(row.fill for row in found), found[0].exchange_oid, "executions"))
@@ -70,42 +76,26 @@ class Resolver:
                 lane.apply(Absent(text))
             case Lookalike(exchange_oid):
                 log.error("an order that nobody claims could be it; an operator decides", exchange_oid=exchange_oid)
+                lane.apply(Resembled(exchange_oid))
             case Undecided(text):
                 log.info("still in doubt", missing=text)
 
     def _gather(self, contract: Contract, lanes: list[Lane]) -> Evidence:
-        venue, adapter = self._desk.venue, self._desk.venue.adapter
+        """Ask the venue's clock first, then every source; what does not answer is left out."""
         stamps = [lane.order.stamp for lane in lanes if lane.order.stamp is not None]
-        since = min(stamps, default=venue.clock.now()) - (self._desk.proof.tolerance or 0) - SLACK
+        since = min(stamps, default=self._desk.venue.clock.now()) - (self._desk.proof.tolerance or 0) - SLACK
         orders: list[VenueOrder] = []
         fills: list[VenueFill] = []
         answered: set[str] = set()
         venue_time = 0
         try:
-            venue_time = venue.measure_clock()
-            until = venue_time + SLACK
-            orders += venue.ask(lambda stamp: adapter.open_orders(contract, stamp), adapter.read_orders)
+            venue_time = self._desk.venue.measure_clock()
+            orders += self._listings.open_orders(contract)
             answered.add("open_orders")
-            listed = self._all_orders(contract, since, until)
-            if listed is not None:
-                orders += listed
-                answered.add("all_orders")
-            fills += venue.ask(lambda stamp: adapter.executions(contract, since, until, stamp), adapter.read_executions)
+            orders += self._listings.orders(contract, since, venue_time + SLACK)
+            answered.add("all_orders")
+            fills += self._listings.executions(contract, since, venue_time + SLACK)
             answered.add("trades")
         except VenueError as error:
             self._log.info("a source did not answer", error=str(error), answered=sorted(answered))
         return Evidence(venue_time, tuple(orders), tuple(fills), frozenset(answered), self._desk.claimed())
-
-    def _all_orders(self, contract: Contract, since: int, until: int) -> list[VenueOrder] | None:
-        """Orders of a time slice, cut in halves while a page comes back full; None if one second fills a page."""
-        venue, adapter = self._desk.venue, self._desk.venue.adapter
-        rows = venue.ask(lambda stamp: adapter.all_orders(contract, since, until, stamp), adapter.read_orders)
-        if len(rows) < adapter.page:
-            return list(rows)
-        if until - since <= 2 * SECOND:
-            return None
-        middle = (since + until) // 2
-        parts = [self._all_orders(contract, since, middle), self._all_orders(contract, middle, until)]
-        if any(part is None for part in parts):
-            return None
-        return [row for part in parts if part is not None for row in part]

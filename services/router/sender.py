@@ -16,7 +16,7 @@ from tickrouter.model.order import Order, Status
 
 from .desk import Desk
 from .lane import Lane
-from .tracker import Tracker
+from .tracker import CANCELING, Tracker
 from .works import Works
 
 _MS = 1_000_000
@@ -156,7 +156,7 @@ class Sender:
             self._log.warning("no answer to a cancel", client_oid=lane.order.client_oid, error=str(error))
             # A cancel by exchange id may be signed again, but the order may be gone already: look first.
             self._tracker.look_now(lane)
-            if lane.order.status is Status.PENDING_CANCEL:
+            if lane.order.status in CANCELING:
                 self.cancel(lane)
         else:
             self._tracker.look(lane)
@@ -175,7 +175,9 @@ class Sender:
         self._works.refuse(lane.order.client_oid, _reason(error))
 
     def _changed(self, lane: Lane, change: Change) -> None:
-        """A cancel that was asked before the exchange id was known leaves as soon as it is."""
+        """A cancel that was asked before the exchange id was known leaves as soon as it is; a child is sent."""
+        if change.child is not None:
+            self.place(self._desk.add(change.child))
         order = change.order
         waiting = order.cancel_requested is not None and not order.cancel_sent
         if waiting and order.status.is_working and order.exchange_oid is not None:

@@ -22,6 +22,7 @@ FIRST_LOOK = 0.03
 """Seconds after which an order is looked at that should be done soon; doubled with each look."""
 HEARD = 0.25
 """Seconds of waiting after which the end of the tenure is noticed."""
+CANCELING = (Status.PENDING_CANCEL, Status.PENDING_REPLACE)
 CANCEL_PATIENCE = 6
 """Looks at an order that the venue promised to cancel, before the request counts as refused."""
 
@@ -97,9 +98,12 @@ class Tracker:
         return True
 
     def _lane_of(self, found: VenueOrder | VenueFill) -> Lane | None:
+        """The order's lane; a second venue order under a client id is none: reconciliation takes it up."""
         lane = self._desk.lane_of(found.exchange_oid)
         if lane is None and found.client_oid:
             lane = self._desk.lane(found.client_oid.replace("-", "").lower())
+        if lane is not None and lane.order.exchange_oid not in (None, found.exchange_oid):
+            return None
         return lane
 
     def executed(self, found: VenueFill, source: str) -> bool:
@@ -154,7 +158,7 @@ class Tracker:
 
     def _judge_cancel(self, lane: Lane, state: VenueState, looks: int) -> None:
         """An order that stays open long after the venue took the request was not cancelled: say so."""
-        if lane.order.status is Status.PENDING_CANCEL and state is VenueState.OPEN and looks >= CANCEL_PATIENCE:
+        if lane.order.status in CANCELING and state is VenueState.OPEN and looks >= CANCEL_PATIENCE:
             reason = Reason("cancel_refused", "the venue took the request, but the order stays open")
             lane.apply(CancelRefused(reason))
             self._works.refuse(lane.order.client_oid, reason)
@@ -169,4 +173,4 @@ def _expects_news(order: Order) -> bool:
     """True if the order should change by itself soon: a resting one need not."""
     if order.is_done:
         return False
-    return order.fills_pending or order.type == "market" or order.status is Status.PENDING_CANCEL
+    return order.fills_pending or order.type == "market" or order.status in CANCELING

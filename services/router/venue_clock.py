@@ -7,6 +7,8 @@ import threading
 from tickrouter.clock import Clock
 
 _MS = 1_000_000
+DRIFT = 200e-6
+"""Part by which two clocks may drift apart: 12 ms a minute, more than any that is not broken."""
 
 
 class VenueClock:
@@ -16,6 +18,8 @@ class VenueClock:
         self._clock = clock
         self._lock = threading.Lock()
         self._last_ms = 0
+        self._bound: int | None = None
+        self._measured_at = 0
         self.offset = 0
         """The venue's clock less ours, ns."""
 
@@ -23,6 +27,16 @@ class VenueClock:
         """Take one measurement: the venue read its clock between our two readings."""
         with self._lock:
             self.offset = venue_time - (sent + received) // 2
+            self._bound = (received - sent) // 2
+            self._measured_at = received
+
+    @property
+    def uncertainty(self) -> int | None:
+        """How far the offset may be off, ns; None before the first measurement."""
+        with self._lock:
+            if self._bound is None:
+                return None
+            return self._bound + int(abs(self._clock.now() - self._measured_at) * DRIFT)
 
     def now(self) -> int:
         """The venue's time as far as known, ns."""

@@ -84,6 +84,14 @@ class Risk(_Part):
     max_notional: dict[str, Decimal] = Field(
         default_factory=dict, description="largest value of one order, by quote currency"
     )
+    max_position: dict[str, Decimal] = Field(
+        default_factory=dict, description="most of a base currency held after an order"
+    )
+    price_band: Decimal | None = Field(default=None, gt=0, description="part of the last price, e.g. 0.1")
+    max_tick_age: Decimal | None = Field(default=None, gt=0, description="seconds; an older tick is no price")
+    max_open_orders: Decimal | None = Field(default=None, gt=0)
+    orders_per_minute: Decimal | None = Field(default=None, gt=0)
+    duplicate_window: Decimal | None = Field(default=None, gt=0, description="seconds")
 
     @field_validator("contracts")
     @classmethod
@@ -111,6 +119,10 @@ class RouterConfig(_Part):
         pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
         description="name of the address that venues see; routers that share one share its limits",
     )
+    reconcile_interval: float = Field(default=30.0, gt=0, description="seconds between two comparisons with the venue")
+    reconcile_hours: float = Field(default=24.0, gt=0, description="how far the comparison at start looks back")
+    outbox_warn: int = Field(default=50_000, gt=0, description="events waiting for MongoDB at which an alarm is given")
+    outbox_deny: int = Field(default=200_000, gt=0, description="the same at which places are denied")
     seen_days: float = Field(default=7.0, gt=0, description="how long command ids are remembered")
 
 

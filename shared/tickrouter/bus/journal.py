@@ -32,7 +32,7 @@ GROUP = "router"
 RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
 KEPT_AFTER_FINAL_MS = 7 * 24 * 3600 * 1000
-"""How long the hash of a finished order stays."""
+"""How long the hash of a finished order stays once it is copied."""
 _DEAD_BYTES = 4096
 
 
@@ -53,7 +53,8 @@ class Entry:
 class Meta:
     """What Redis knows of itself and of the account; epoch 0 where it knows nothing.
 
-    `opened_ms` is when the epoch opened, 0 for the first: what is older in the queue may have been sent before.
+    `opened_ms` is when the epoch opened, 0 for the first. What is in the queue from before `known_from_ms` may have
+    been admitted and sent by a Redis that forgot it.
     """
 
     epoch: int
@@ -61,6 +62,7 @@ class Meta:
     seq: int
     run_id: str
     opened_ms: int
+    known_from_ms: int
 
 
 class Journal:
@@ -96,27 +98,44 @@ class Journal:
         """What Redis holds."""
         raw = self._redis.hgetall(self.keys.meta)
         text = {key.decode(): value.decode() for key, value in raw.items()}
-        epoch, rev, seq, opened_ms = (int(text.get(name, 0)) for name in ("epoch", "rev", "seq", "opened"))
-        return Meta(epoch, rev, seq, text.get("run_id", ""), opened_ms)
+        names = ("epoch", "rev", "seq", "opened", "known_from")
+        epoch, rev, seq, opened_ms, known_from_ms = (int(text.get(name, 0)) for name in names)
+        return Meta(epoch, rev, seq, text.get("run_id", ""), opened_ms, known_from_ms)
 
     @storage_errors("run id")
     def run_id(self) -> str:
         """The server's own random name, new with each of its starts."""
         return str(self._redis.info("server")["run_id"])
 
+    @storage_errors("server")
+    def known_from_ms(self, now_ms: int) -> int:
+        """Since when nobody can have admitted from this server's queue before the epoch that is about to open.
+
+        That is the server's start: whoever routed since would have opened the epoch. A replica that took over has
+        seen its former primary's admissions at times we do not know, so for it it is now.
+        """
+        found = self._redis.info()
+        promoted = set(str(found.get("master_replid2", "0"))) != {"0"}
+        if promoted or found.get("role") != "master":
+            return now_ms
+        started = int(found["server_time_usec"]) // 1000 - int(found["uptime_in_seconds"]) * 1000
+        return min(now_ms, started)
+
     def go_on(self, meta: Meta) -> None:
         """Continue in the epoch that is open."""
         self._rev = meta.rev
 
     @storage_errors("open epoch")
-    def open_epoch(self, epoch: int, run_id: str, event: Event, halt: str, opened_ms: int = 0) -> None:
-        """Open an epoch; numbers begin again at 1. `opened_ms` is 0 for an account's first.
+    def open_epoch(
+        self, epoch: int, run_id: str, event: Event, halt: str, *, opened_ms: int = 0, known_from_ms: int = 0
+    ) -> None:
+        """Open an epoch; numbers begin again at 1. For the two times see `Meta`; they are 0 for an account's first.
 
         Raises:
             LeaseLost: the lease is another's.
         """
         keys = [self.keys.meta, self.keys.lease, self.keys.events, self.keys.fills, self.keys.halt]
-        args = [self._token(), epoch, run_id, _raw(_split(event)), halt, opened_ms]
+        args = [self._token(), epoch, run_id, _raw(_split(event)), halt, opened_ms, known_from_ms]
         outcome, rev = self._checked(self._epoch.call(self._redis, keys, args))
         self._rev = int(rev)
         if outcome not in (b"DONE", b"REPEAT"):
@@ -151,9 +170,9 @@ class Journal:
         return {key.decode(): value for key, value in self._redis.hgetall(self.keys.work).items()}
 
     @storage_errors("watched")
-    def watched(self) -> list[str]:
-        """Client ids of NeverPlaced orders that are still looked for."""
-        return [oid.decode() for oid in self._redis.zrange(self.keys.watch, 0, -1)]
+    def watched(self, now: int) -> list[str]:
+        """Client ids of NeverPlaced orders that are still looked for at `now`, ns."""
+        return [oid.decode() for oid in self._redis.zrangebyscore(self.keys.watch, now // 1_000_000, "+inf")]
 
     @storage_errors("client oid")
     def client_oid(self, exchange_oid: str) -> str | None:
@@ -246,8 +265,6 @@ class Journal:
         }
         if after.is_done != before.is_done:
             body["open"] = not after.is_done
-        if after.is_done:
-            body["expire_ms"] = KEPT_AFTER_FINAL_MS
         if after.exchange_oid is not None and after.exchange_oid != before.exchange_oid:
             body["exchange_oid"] = after.exchange_oid
         keys = self.keys
@@ -324,6 +341,12 @@ def read_order(redis: Redis, account: str, client_oid: str) -> Order | None:
 def read_history(redis: Redis, account: str, client_oid: str) -> list[str]:
     """What is written behind each step of an order: time in ns, status, what was said."""
     return order_hash.history(_hash(redis, account, client_oid))
+
+
+@storage_errors("order")
+def let_expire(redis: Redis, order: Order) -> None:
+    """Let a finished order's hash go in 7 days: only when it is copied, which the caller has seen to."""
+    redis.pexpire(AccountKeys(str(order.account)).order(order.client_oid), KEPT_AFTER_FINAL_MS)
 
 
 def _hash(redis: Any, account: str, client_oid: str) -> dict[bytes, bytes]:

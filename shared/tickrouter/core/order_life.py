@@ -386,4 +386,5 @@ def _event(order: Order, kind: EventType, now: int) -> Event:
         fact=order.fact or None,
         tags=order.tags,
         contract=str(order.contract),
+        side=order.side,
     )

@@ -1,4 +1,4 @@
-"""What MongoDB's copy of an account's events knows: the router asks it when Redis forgot."""
+"""What MongoDB's copy of an account knows: the router asks it when Redis forgot."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ def last_halt(db: Database[Document], account: str) -> str | None:
     """
     found = _newest(db, {"account": account, "type": "halt"})
     return str(found["fact"]) if found and found.get("fact") else None
+
+
+def is_known(db: Database[Document], account: str, client_oid: str) -> bool:
+    """True if the copy knows an order of this client id.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    try:
+        return db.orders.find_one({"_id": f"{account}#{client_oid}"}, {"_id": 1}) is not None
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: orders of {account}: {error}") from error
 
 
 def _newest(db: Database[Document], query: Document) -> Document | None:

@@ -13,12 +13,13 @@ from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
 from tickrouter.model.money import plain, positive
 
-Action = Literal["place", "cancel", "cancel_all", "amend", "query"]
+Action = Literal["place", "cancel", "cancel_all", "amend", "query", "settle"]
 OrderType = Literal["limit", "market", "stop_limit", "stop_market"]
 OrderSide = Literal["b", "s"]
 
 _OID = re.compile(r"[0-9a-f]{32}\Z")
 _ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
+_TEXT = re.compile(r".{1,500}\Z", re.DOTALL)
 _DECIMALS = ("price", "amount", "quote_amount", "stop_price", "leverage")
 _MILLISECONDS = ("ttl_ms", "cancel_after_ms")
 _MAX_MS = 7 * 24 * 3600 * 1000
@@ -31,7 +32,7 @@ class Command:
 
     Attributes:
         id: unique; the guard against a client library that repeats an XADD.
-        action: `place`, `cancel`, `cancel_all`, `amend` or `query`.
+        action: `place`, `cancel`, `cancel_all`, `amend`, `query`, or an operator's `settle`.
         account: whose order.
         contract: required on place.
         side: `b` or `s`, required on place.
@@ -143,6 +144,19 @@ class Command:
             raise InvalidValue("client_oid", f"{self.action} needs client_oid or exchange_oid")
         elif self.action == "amend" and (self.client_oid is None or self.orig_client_oid is None):
             raise InvalidValue("client_oid", "amend needs orig_client_oid (the old order) and client_oid (the new)")
+        elif self.action == "amend" and self.price is None and self.amount is None:
+            raise InvalidValue("price", "amend needs a new price, a new amount, or both")
+        elif self.action == "settle":
+            self._check_settle()
+
+    def _check_settle(self) -> None:
+        if self.client_oid is None:
+            raise InvalidValue("client_oid", "settle needs client_oid")
+        _one_of("options.verdict", self.options.get("verdict"), ("never_placed", "canceled", "placed"))
+        for name in ("operator", "reason"):
+            _matching(f"options.{name}", self.options.get(name), _TEXT, "1 to 500 characters: it is recorded")
+        if self.options["verdict"] == "placed":
+            _matching("options.exchange_oid", self.options.get("exchange_oid"), _ID, "the venue's id of the order")
 
     def _check_place(self) -> None:
         for name in ("contract", "side", "type", "client_oid"):

@@ -76,6 +76,7 @@ class Event:
         fill: the execution, for type `fill`.
         tags: the order's.
         contract: canonical name, or None.
+        side: the order's, `b` or `s`, or None.
         unknown: fields that this version does not know, kept.
     """
 
@@ -98,6 +99,7 @@ class Event:
     fill: Fill | None = None
     tags: dict[str, Any] = field(default_factory=dict)
     contract: str | None = None
+    side: str | None = None
     unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -113,7 +115,7 @@ class Event:
     def to_wire(self) -> dict[str, Any]:
         """The event's map without `epoch`, `seq` and `fill`, which the publishing script adds."""
         wire: dict[str, Any] = {"time": self.time, "account": str(self.account), "type": self.type}
-        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract"):
+        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract", "side"):
             if (value := getattr(self, name)) is not None:
                 wire[name] = value
         for name in ("filled", "remaining", "average_price"):
@@ -150,7 +152,7 @@ class Event:
         for name in ("epoch", "seq"):
             if (value := rest.pop(name, None)) is not None:
                 given[name] = int64(name, value)
-        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract"):
+        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract", "side"):
             if (value := rest.pop(name, None)) is not None:
                 given[name] = text(name, value)
         given["fills_pending"] = bool(rest.pop("fills_pending", False))

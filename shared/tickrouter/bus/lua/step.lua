@@ -22,9 +22,11 @@ if a.guard then
 end
 redis.call('HSET', KEYS[3], unpack(a.fields))
 if a.unset then redis.call('HDEL', KEYS[3], unpack(a.unset)) end
-if a.open == true then redis.call('SADD', KEYS[4], a.client_oid) end
+if a.open == true then
+  redis.call('SADD', KEYS[4], a.client_oid)
+  redis.call('PERSIST', KEYS[3])
+end
 if a.open == false then redis.call('SREM', KEYS[4], a.client_oid) end
-if a.expire_ms then redis.call('PEXPIRE', KEYS[3], a.expire_ms) end
 if a.exchange_oid then redis.call('HSET', KEYS[7], a.exchange_oid, a.client_oid) end
 if a.watch then redis.call('ZADD', KEYS[8], a.watch, a.client_oid) end
 if a.watch == false then redis.call('ZREM', KEYS[8], a.client_oid) end

@@ -1,0 +1,142 @@
+"""What commands other than place ask for, done once they are admitted, by this router or by one before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tickrouter.core import order_life
+from tickrouter.core.facts import CancelAsked, Settled
+from tickrouter.model.command import Command
+from tickrouter.model.event import Event, Reason
+from tickrouter.model.order import Replacement, Status
+
+from .desk import Desk
+from .lane import Lane
+from .sender import Sender
+from .tracker import Tracker
+from .works import Work, Works
+
+_VERDICTS = {"never_placed": Status.NEVER_PLACED, "canceled": Status.CANCELED, "placed": Status.NEW}
+
+
+class Actions:
+    """Cancel, cancel_all, amend, query, settle."""
+
+    def __init__(self, desk: Desk, sender: Sender, tracker: Tracker, works: Works) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._tracker = tracker
+        self._works = works
+
+    def plan(self, command: Command) -> tuple[Work, list[str]]:
+        """The work that a command comes to, and the orders that its admission marks as to be cancelled."""
+        if command.action == "amend":
+            wanted = Replacement(command.client_oid or "", command.id, command.price, command.amount)
+            work = Work(command.id, "amend", {command.orig_client_oid or ""}, replacement=wanted)
+            return work, []
+        lanes = self._targets(command)
+        work = Work(command.id, command.action, {lane.order.client_oid for lane in lanes}, options=command.options)
+        if command.action not in ("cancel", "cancel_all"):
+            return work, []
+        return work, [lane.order.client_oid for lane in lanes if not lane.order.status.is_final]
+
+    def start(self, work: Work) -> None:
+        """Do what an admitted command asks."""
+        lanes = [lane for lane in map(self._desk.lane, sorted(work.waiting)) if lane is not None]
+        match work.action:
+            case "query":
+                self._desk.read(self._query, work.command, lanes)
+            case "settle":
+                self._desk.read(self._settle, work, lanes)
+            case "amend":
+                self._amend(work, lanes)
+            case _:
+                self._cancel(work, lanes)
+
+    def _cancel(self, work: Work, lanes: list[Lane]) -> None:
+        if work.action == "cancel" and not lanes:
+            self._works.answer(work.command, "cancel_rejected", Reason("unknown_order", "no such order in the journal"))
+            return
+        for lane in lanes:
+            if not lane.order.status.is_final:
+                lane.apply(CancelAsked(work.command))
+        self._works.begin(work)
+        for lane in lanes:
+            if lane.order.status.is_working:
+                self._sender.cancel(lane)
+
+    def _amend(self, work: Work, lanes: list[Lane]) -> None:
+        """Cancel, wait for the final word, and let the same step write the order that takes its place."""
+        if not lanes:
+            self._works.answer(work.command, "amend_rejected", Reason("unknown_order", "no such order in the journal"))
+            return
+        lane = lanes[0]
+        reason = self._why_not(lane, work)
+        if reason is not None:
+            self._works.answer(work.command, "amend_rejected", reason, lane.order.client_oid)
+            return
+        if not lane.order.status.is_final:
+            lane.apply(CancelAsked(work.command, work.replacement))
+        self._works.begin(work)
+        if lane.order.status.is_working:
+            self._sender.cancel(lane)
+
+    @staticmethod
+    def _why_not(lane: Lane, work: Work) -> Reason | None:
+        order = lane.order
+        if order.cancel_requested == work.command:
+            return None
+        if order.status.is_final:
+            return Reason("too_late", f"the order was {order.status} already")
+        if order.cancel_requested is not None:
+            return Reason("too_late", "a cancel was asked before")
+        if order.type not in ("limit", "stop_limit") or order.amount is None:
+            return Reason("type", f"a {order.type} order has nothing to amend")
+        total = work.replacement.amount if work.replacement is not None else None
+        if total is not None and total <= order.filled:
+            return Reason("too_late", f"{order.filled:f} are filled already, the new amount is {total:f}")
+        return None
+
+    def _query(self, command: str, lanes: list[Lane]) -> None:
+        """Look at the venue, then tell how the order stands."""
+        if not lanes:
+            self._works.answer(command, "command_denied", Reason("unknown_order", "no such order in the journal"))
+            return
+        lane = lanes[0]
+        self._tracker.look_now(lane)
+        now = self._desk.clock.now()
+        state = replace(order_life.first_event(lane.order, now), command=command)
+        done = Event(self._desk.account, "command_done", now, command=command, client_oid=lane.order.client_oid)
+        self._desk.tell(state, done, command=command)
+
+    def _settle(self, work: Work, lanes: list[Lane]) -> None:
+        """An operator's verdict on an order in doubt, recorded with name and reason."""
+        if not lanes:
+            self._works.answer(work.command, "command_denied", Reason("unknown_order", "no such order in the journal"))
+            return
+        lane, options = lanes[0], work.options
+        if lane.order.status is not Status.IN_DOUBT:
+            reason = Reason("not_in_doubt", f"the order is {lane.order.status}; only one in doubt needs a verdict")
+            self._works.answer(work.command, "command_denied", reason, lane.order.client_oid)
+            return
+        verdict = _VERDICTS[options["verdict"]]
+        lane.apply(Settled(verdict, options["operator"], options["reason"], options.get("exchange_oid")))
+        self._works.answer(work.command, "command_done", client_oid=lane.order.client_oid)
+        if not lane.order.status.is_final:
+            self._tracker.look(lane)
+
+    def _targets(self, command: Command) -> list[Lane]:
+        if command.action == "cancel_all":
+            return [
+                lane
+                for lane in self._desk.open_lanes()
+                if not lane.order.status.is_final
+                and (command.contract is None or lane.order.contract == command.contract)
+                and (command.side is None or lane.order.side == command.side)
+            ]
+        lane = None
+        if command.client_oid is not None:
+            lane = self._desk.lane(command.client_oid)
+        elif command.exchange_oid is not None:
+            lane = self._desk.lane_of(command.exchange_oid)
+        return [lane] if lane is not None else []

@@ -1,0 +1,97 @@
+"""What operators change while the router runs: halt and risk rules. Every change is an event."""
+
+from __future__ import annotations
+
+from tickrouter import logs
+from tickrouter.bus.controls import RUN, outbox_length, read_halt, read_risk
+from tickrouter.config import Risk
+from tickrouter.core.risk import Limits, changed
+from tickrouter.errors import InvalidValue
+from tickrouter.model.event import Event, Reason
+
+from .desk import Desk
+from .guard import Guard
+
+LOOK_EVERY = 0.1
+"""Seconds between two looks at the keys."""
+OUTBOX_EVERY = 10
+"""Looks between two at the outbox."""
+
+
+class Controls:
+    """Follows the keys, and tells of their changes."""
+
+    def __init__(self, desk: Desk, guard: Guard, told_halt: str) -> None:
+        """`told_halt` is the halt key's value of which an event told last."""
+        self._desk = desk
+        self._guard = guard
+        self._halt = told_halt
+        self._rules: dict[str, str] = {}
+        self._outbox_alarm = False
+        self._log = logs.get("controls")
+
+    @property
+    def halt(self) -> str:
+        """`run`, or `halt:<who>:<why>`."""
+        return self._halt
+
+    def run(self) -> None:
+        """Until the tenure ends."""
+        looks = 0
+        while True:
+            self._desk.guarded(self._look, looks % OUTBOX_EVERY == 0)
+            looks += 1
+            if self._desk.stop.wait(LOOK_EVERY):
+                return
+
+    def _look(self, at_outbox: bool) -> None:
+        name = str(self._desk.account)
+        halt = read_halt(self._desk.redis, name)
+        if halt != self._halt:
+            self._halt = halt
+            _, _, rest = halt.partition(":")
+            self._log.warning("halted" if halt != RUN else "resumed", said=rest)
+            self._tell(Event(self._desk.account, "halt", self._desk.clock.now(), fact=halt))
+        rules = read_risk(self._desk.redis, name)
+        if rules != self._rules:
+            self._take_rules(rules)
+        if at_outbox:
+            self._look_at_outbox(outbox_length(self._desk.redis, name))
+
+    def _take_rules(self, rules: dict[str, str]) -> None:
+        limits = limits_of(self._desk.config.risk)
+        for rule, text in sorted(rules.items()):
+            try:
+                limits = changed(limits, rule, text)
+            except InvalidValue as error:
+                self._log.error("risk rule not taken", error=str(error))
+        self._guard.limits = limits
+        for rule in sorted(rules.keys() | self._rules.keys()):
+            before, after = self._rules.get(rule), rules.get(rule)
+            if before != after:
+                fact = f"{rule} = {after}" if after is not None else f"{rule} as configured"
+                self._log.warning("risk rule changed", rule=rule, before=before, after=after)
+                self._tell(Event(self._desk.account, "risk", self._desk.clock.now(), fact=fact))
+        self._rules = rules
+
+    def _look_at_outbox(self, length: int) -> None:
+        router = self._desk.router
+        self._guard.outbox_full = length >= router.outbox_deny
+        if (length >= router.outbox_warn) is self._outbox_alarm:
+            return
+        self._outbox_alarm = not self._outbox_alarm
+        if self._outbox_alarm:
+            reason = Reason(
+                "outbox", f"{length} events wait for MongoDB; places are denied from {router.outbox_deny} on"
+            )
+            event = Event(self._desk.account, "reconciled", self._desk.clock.now(), alarm="outbox", reason=reason)
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self._desk.tell(event)
+
+
+def limits_of(risk: Risk) -> Limits:
+    """The configuration's rules."""
+    fields = risk.model_dump()
+    return Limits(frozenset(fields.pop("contracts")), **fields)

@@ -1,0 +1,116 @@
+"""Why a place is not admitted: age, mode, clock, outbox, the venue's form, the account's risk rules."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from tickrouter.bus.codec import unpack_record
+from tickrouter.bus.keys import MarketKeys
+from tickrouter.bus.subscribe import last_entry, read_balances
+from tickrouter.core.risk import Limits, Load, Market, beyond_limits, needs_market, too_old
+from tickrouter.model.command import Command
+from tickrouter.model.event import Reason
+from tickrouter.model.order import Order
+from tickrouter.model.tick import Tick
+from tickrouter.venues.trading import CannotDo
+
+from .desk import Desk
+
+_MS = 1_000_000
+_SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
+RECENT = 10_000
+"""Places remembered for rates and duplicates."""
+CLOCK_USE = 0.8
+"""Part of the venue's tolerance that our uncertainty about its clock may take."""
+
+
+class Guard:
+    """Holds the limits in force; `Controls` changes them while the router runs."""
+
+    def __init__(self, desk: Desk, limits: Limits, denial: Reason | None) -> None:
+        """`denial` is why no place is taken at all here, or None (an account of mode paper at a live venue)."""
+        self._desk = desk
+        self.limits = limits
+        self.outbox_full = False
+        self._denial = denial
+        self._recent: deque[tuple[int, tuple[object, ...]]] = deque(maxlen=RECENT)
+
+    def denial_of(self, command: Command, order: Order, now: int) -> Reason | None:
+        """Why it is denied, or None."""
+        age = too_old((now - order.created) // _MS, order.ttl_ms)
+        return age or self._denial or self._clock() or self._outbox() or self._form(command) or self._risk(command, now)
+
+    def admitted(self, command: Command, now: int) -> None:
+        """Count a place that was admitted."""
+        self._recent.append((now, _likeness(command)))
+
+    def _clock(self) -> Reason | None:
+        tolerance = self._desk.proof.tolerance
+        bound = self._desk.venue.clock.uncertainty
+        if tolerance is None or bound is None or bound < tolerance * CLOCK_USE:
+            return None
+        return Reason(
+            "clock",
+            f"the venue's clock is known to {bound / _SECOND:.1f} s only, it refuses beyond {tolerance / _SECOND:g} s",
+        )
+
+    def _outbox(self) -> Reason | None:
+        if not self.outbox_full:
+            return None
+        return Reason("outbox", "MongoDB has not taken events for long; new orders wait until it does")
+
+    def _form(self, command: Command) -> Reason | None:
+        try:
+            self._desk.venue.adapter.check(command)
+        except CannotDo as error:
+            return error.reason
+        return None
+
+    def _risk(self, command: Command, now: int) -> Reason | None:
+        limits = self.limits
+        market = self._market(str(command.contract), now) if needs_market(command, limits) else Market(None, None)
+        return beyond_limits(command, limits, market, self._load(command, now))
+
+    def _market(self, contract: str, now: int) -> Market:
+        entry = last_entry(self._desk.market_redis, MarketKeys(contract).stream("tick"))
+        if entry is None:
+            return Market(None, None)
+        tick = unpack_record(Tick, entry.data)
+        price = None if tick.price is None else Decimal(repr(tick.price))
+        return Market(price, (now - tick.time) / _SECOND)
+
+    def _load(self, command: Command, now: int) -> Load:
+        limits = self.limits
+        open_orders = sum(not lane.order.status.is_final for lane in self._desk.open_lanes())
+        last_minute = sum(at > now - _MINUTE for at, _ in self._recent)
+        like = _likeness(command)
+        twin = max((at for at, kind in self._recent if kind == like), default=None)
+        base = command.contract.base if command.contract is not None else ""
+        held = self._held(base) if base in limits.max_position else Decimal(0)
+        return Load(open_orders, last_minute, None if twin is None else (now - twin) / _SECOND, held)
+
+    def _held(self, base: str) -> Decimal:
+        balance = read_balances(self._desk.redis, self._desk.account).get(base)
+        coming = sum(
+            (
+                lane.order.remaining or Decimal(0)
+                for lane in self._desk.open_lanes()
+                if lane.order.side == "b" and lane.order.contract.base == base
+            ),
+            Decimal(0),
+        )
+        return coming + (balance.total if balance is not None else Decimal(0))
+
+
+def _likeness(command: Command) -> tuple[object, ...]:
+    return (
+        command.contract,
+        command.side,
+        command.type,
+        command.price,
+        command.stop_price,
+        command.amount,
+        command.quote_amount,
+    )

@@ -1,0 +1,104 @@
+"""Admission of places: the first step of an order's life, or its denial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tickrouter.bus.journal import Entry
+from tickrouter.core import order_life
+from tickrouter.core.facts import Denied, Forgotten
+from tickrouter.model.command import Command
+from tickrouter.model.event import Event, Reason
+from tickrouter.model.order import Order, Status
+
+from .desk import Desk
+from .guard import Guard
+from .sender import Sender
+
+_MS = 1_000_000
+_HALT = Reason("halt", "the account is halted: no new order is taken")
+_DUPLICATE = Reason("duplicate", "an order with this client_oid is in the journal")
+
+
+class Places:
+    """Admits places of one account."""
+
+    def __init__(self, desk: Desk, sender: Sender, guard: Guard) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._guard = guard
+
+    def take(self, entry: Entry, command: Command, forget_before_ms: int) -> None:
+        """Admit a place, or deny it with the reason."""
+        now = self._desk.clock.now()
+        order = _order(entry, command, self._desk.router.ttl_ms)
+        first, denial = self._first_step(entry, command, order, now)
+        outcome = self._desk.journal.admit_place(
+            entry,
+            first,
+            order_life.first_event(first, now),
+            order_life.apply(order, Denied(_HALT), now),
+            Event(
+                self._desk.account,
+                "command_denied",
+                now,
+                command=command.id,
+                client_oid=command.client_oid,
+                reason=_DUPLICATE,
+            ),
+            forget_before_ms=forget_before_ms,
+        )
+        self._desk.count(f"place_{outcome.lower()}")
+        if denial is not None or outcome in ("HALTED", "DUPLICATE"):
+            self._desk.count("denied")
+        if outcome == "REPEAT":
+            self._go_on_after_repeat(command)
+        elif outcome == "ADMITTED" and denial is None:
+            self._guard.admitted(command, now)
+            lane = self._desk.add(first)
+            if first.status is Status.PENDING_NEW:
+                self._sender.place(lane)
+
+    def _first_step(self, entry: Entry, command: Command, order: Order, now: int) -> tuple[Order, Reason | None]:
+        """The order as it is admitted: pending, in doubt, or denied.
+
+        What was queued before the epoch's server was known may have been admitted and sent by a Redis that forgot it:
+        only evidence tells, before any age is looked at. What this router knows it never signed goes on.
+        """
+        epoch = self._desk.epoch
+        if entry.ms < epoch.known_from_ms and order.client_oid not in self._desk.unsigned:
+            return order_life.apply(order, Forgotten(epoch.opened_ms * _MS), now).order, None
+        denial = self._guard.denial_of(command, order, now)
+        if denial is not None:
+            return order_life.apply(order, Denied(denial), now).order, denial
+        return replace(order, step=1, updated=now, fact="admitted"), None
+
+    def _go_on_after_repeat(self, command: Command) -> None:
+        """A repeat changes nothing; but if the first answer of this very admission was lost, its order goes on here."""
+        lane = self._desk.lane(command.client_oid or "")
+        if lane is not None and lane.order.command == command.id and lane.order.status is Status.PENDING_NEW:
+            self._sender.place(lane)
+
+
+def _order(entry: Entry, command: Command, default_ttl_ms: int) -> Order:
+    """The order that a place asks for; its form was checked when it was read."""
+    assert command.contract is not None
+    assert command.side is not None
+    assert command.type is not None
+    assert command.client_oid is not None
+    return Order(
+        account=command.account,
+        client_oid=command.client_oid,
+        command=command.id,
+        contract=command.contract,
+        side=command.side,
+        type=command.type,
+        created=entry.ms * _MS,
+        price=command.price,
+        amount=command.amount,
+        quote_amount=command.quote_amount,
+        stop_price=command.stop_price,
+        tags=command.tags,
+        ttl_ms=command.ttl_ms or default_ttl_ms,
+        cancel_after_ms=command.cancel_after_ms,
+    )

@@ -1,0 +1,145 @@
+"""Compares the journal with the venue, at start and now and then: both figures are told, fills are found, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tickrouter import logs
+from tickrouter.core.facts import Executed, Seen, VenueFill, VenueOrder
+from tickrouter.core.order_life import first_event
+from tickrouter.core.reconcile import adopted, difference, twin_id
+from tickrouter.core.recovery import SECOND
+from tickrouter.errors import VenueError
+from tickrouter.model.contract import Contract
+from tickrouter.model.event import Event, Reason
+from tickrouter.model.order import Status
+
+from .desk import Desk
+from .lane import Lane
+from .listings import Listings
+
+HOUR = 3600 * SECOND
+SETTLE = 10 * SECOND
+"""An order that changed so lately is not compared: its messages may be on their way."""
+
+
+class Reconciler:
+    """Adopts what is ours, reports what is not, and leaves that alone."""
+
+    def __init__(self, desk: Desk, listings: Listings, is_known: Callable[[str], bool], mark: str) -> None:
+        """`is_known` asks MongoDB's copy for a client id; `mark` begins the client ids that our library makes."""
+        self._desk = desk
+        self._listings = listings
+        self._is_known = is_known
+        self._mark = mark
+        self._foreign: set[str] = set()
+        self._since: dict[Contract, int] = {}
+        self._log = logs.get("reconciler")
+
+    def run(self) -> None:
+        """Until the tenure ends."""
+        while True:
+            for contract in self._contracts():
+                self._desk.guarded(self._compare, contract)
+            if self._desk.stop.wait(self._desk.router.reconcile_interval):
+                return
+
+    def twin(self, lane: Lane, found: VenueOrder) -> Lane | None:
+        """Take up a second venue order under one client id, under an id of its own, and say it aloud."""
+        client_oid = twin_id(lane.order.client_oid, found.exchange_oid)
+        text = (
+            f"the venue has {lane.order.exchange_oid} and {found.exchange_oid} under client id {lane.order.client_oid}"
+        )
+        return self._adopt(found, client_oid, "twin", text, parent=lane.order.client_oid)
+
+    def _contracts(self) -> list[Contract]:
+        named = {Contract.parse(name) for name in self._desk.config.risk.contracts}
+        return sorted(named | {lane.order.contract for lane in self._desk.open_lanes()})
+
+    def _compare(self, contract: Contract) -> None:
+        now = self._desk.venue.clock.now()
+        since = self._since.get(contract, now - int(self._desk.router.reconcile_hours * HOUR))
+        since = min([since, *self._watched_stamps(contract)])
+        at_start = contract not in self._since
+        try:
+            orders = self._listings.orders(contract, since, now + SECOND)
+            fills = self._listings.executions(contract, since, now + SECOND)
+        except VenueError as error:
+            self._log.warning("not compared", contract=str(contract), error=str(error))
+            return
+        for order in orders:
+            self._order(order, at_start)
+        for fill in fills:
+            self._fill(fill)
+        self._since[contract] = now - self._desk.proof.lag - SETTLE
+
+    def _watched_stamps(self, contract: Contract) -> list[int]:
+        """Stamps of orders that were never placed as far as proven: a late find is still looked for."""
+        lanes = [self._desk.lane(client_oid) for client_oid in self._desk.journal.watched(self._desk.clock.now())]
+        return [
+            lane.order.stamp - SETTLE
+            for lane in lanes
+            if lane is not None and lane.order.stamp is not None and lane.order.contract == contract
+        ]
+
+    def _order(self, found: VenueOrder, at_start: bool) -> None:
+        lane = self._desk.lane_of(found.exchange_oid)
+        if lane is None and found.client_oid:
+            lane = self._desk.lane(found.client_oid.replace("-", "").lower())
+            if lane is not None and lane.order.exchange_oid not in (None, found.exchange_oid):
+                self.twin(lane, found)
+                return
+        if lane is None:
+            self._unknown(found)
+        elif lane.order.status is Status.NEVER_PLACED:
+            lane.apply(Seen(found, "reconciliation"))
+        elif at_start or lane.order.updated < self._desk.clock.now() - SETTLE:
+            self._known(lane, found)
+
+    def _known(self, lane: Lane, found: VenueOrder) -> None:
+        if lane.order.status in (Status.PENDING_NEW, Status.IN_DOUBT):
+            lane.apply(Seen(found, "reconciliation"))
+            return
+        figures = difference(lane.order, found)
+        if figures is None:
+            return
+        self._log.warning("journal and venue differ", client_oid=lane.order.client_oid, figures=figures)
+        event = first_event(lane.order, self._desk.clock.now())
+        self._desk.tell(replace(event, type="reconciled", reason=Reason("reconciled", figures)))
+        lane.apply(Seen(found, "reconciliation"))
+
+    def _fill(self, found: VenueFill) -> None:
+        lane = self._desk.lane_of(found.exchange_oid)
+        if lane is not None and found.fill.trade_id not in lane.order.fills:
+            lane.apply(Executed((found.fill,), found.exchange_oid, "reconciliation"))
+
+    def _unknown(self, found: VenueOrder) -> None:
+        client_oid = found.client_oid.replace("-", "").lower()
+        ours = len(client_oid) == 32 and (client_oid.startswith(self._mark) or self._is_known(client_oid))
+        if ours:
+            self._adopt(found, client_oid, "orphan", "ours by its client id; the journal does not know it")
+        elif found.exchange_oid not in self._foreign:
+            self._foreign.add(found.exchange_oid)
+            reason = Reason("foreign", f"{found.side} {found.amount} at {found.price}, {found.state}: left alone")
+            self._desk.tell(
+                Event(
+                    self._desk.account,
+                    "foreign",
+                    self._desk.clock.now(),
+                    exchange_oid=found.exchange_oid,
+                    contract=str(found.contract),
+                    side=found.side,
+                    reason=reason,
+                )
+            )
+
+    def _adopt(
+        self, found: VenueOrder, client_oid: str, alarm: str, text: str, parent: str | None = None
+    ) -> Lane | None:
+        now = self._desk.clock.now()
+        order = adopted(self._desk.account, found, client_oid, command=f"adopted:{found.exchange_oid}", now=now)
+        order = replace(order, parent=parent)
+        event = replace(first_event(order, now), alarm=alarm, reason=Reason(alarm, text))
+        self._log.error("order adopted", alarm=alarm, exchange_oid=found.exchange_oid, client_oid=client_oid)
+        return self._desk.adopt(order, event)

@@ -1,0 +1,69 @@
+"""Cancels that nobody has to ask for: after a time, and when a strategy is gone."""
+
+from __future__ import annotations
+
+from tickrouter import logs
+from tickrouter.bus.controls import is_alive
+from tickrouter.core.facts import CancelAsked
+
+from .desk import Desk
+from .lane import Lane
+from .sender import Sender
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks at deadlines."""
+LIFE_EVERY = 0.5
+"""Seconds between two looks at signs of life."""
+GRACE = 1.0
+"""Seconds for which a strategy may be gone."""
+
+
+class Timers:
+    """Deadlines are in the journal, so a router that comes later keeps them."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._gone_since: dict[str, float] = {}
+        self._next_life = 0.0
+        self._log = logs.get("timers")
+
+    def run(self) -> None:
+        """Until the tenure ends."""
+        while not self._desk.stop.wait(LOOK_EVERY):
+            self._desk.guarded(self._deadlines)
+            if self._desk.clock.monotonic() >= self._next_life:
+                self._next_life = self._desk.clock.monotonic() + LIFE_EVERY
+                self._desk.guarded(self._signs_of_life)
+
+    def _deadlines(self) -> None:
+        now = self._desk.clock.now()
+        for lane in self._desk.open_lanes():
+            order = lane.order
+            if order.cancel_at is not None and order.cancel_at <= now and order.cancel_requested is None:
+                self._cancel(lane, "after")
+
+    def _signs_of_life(self) -> None:
+        watched: dict[str, list[Lane]] = {}
+        for lane in self._desk.open_lanes():
+            tags = lane.order.tags
+            if tags.get("cancel_on_disconnect") is True and isinstance(tags.get("strategy"), str):
+                watched.setdefault(tags["strategy"], []).append(lane)
+        now = self._desk.clock.monotonic()
+        for strategy in list(self._gone_since):
+            if strategy not in watched:
+                del self._gone_since[strategy]
+        for strategy, lanes in watched.items():
+            if is_alive(self._desk.redis, str(self._desk.account), strategy):
+                self._gone_since.pop(strategy, None)
+            elif now - self._gone_since.setdefault(strategy, now) >= GRACE:
+                self._log.warning("a strategy is gone; its orders are cancelled", strategy=strategy, orders=len(lanes))
+                for lane in lanes:
+                    self._cancel(lane, "disconnect")
+
+    def _cancel(self, lane: Lane, why: str) -> None:
+        if lane.order.status.is_final or lane.order.cancel_requested is not None:
+            return
+        lane.apply(CancelAsked(f"{lane.order.command}:{why}"))
+        if lane.order.status.is_working:
+            self._sender.cancel(lane)
