@@ -96,9 +96,23 @@ def ensure_indexes(db: Database[Document]) -> None:
             collection: Collection[Document] = db[name]
             collection.create_index([("contract", ASCENDING), ("time", ASCENDING)])
             collection.create_index([("contract", ASCENDING), ("ms", ASCENDING), ("n", ASCENDING)])
+        db.bars.create_index([("contract", ASCENDING), ("period", ASCENDING), ("time", ASCENDING)])
+        _ensure_chunk_indexes(db.chunks)
         for name in ("events", "fills"):
             db[name].create_index([("account", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)], unique=True)
             db[name].create_index([("account", ASCENDING), ("client_oid", ASCENDING)])
         db.orders.create_index([("account", ASCENDING), ("created", ASCENDING)])
     except PyMongoError as error:
         raise StorageError(f"MongoDB: making the indexes: {error}") from error
+
+
+def _ensure_chunk_indexes(chunks: Collection[Document]) -> None:
+    """By time, by place in the stream, by natural key; the longest one, and those that are not settled."""
+    mine = [("contract", ASCENDING), ("kind", ASCENDING), ("state", ASCENDING)]
+    for names in (("start", "end"), ("end",), ("span",), ("last_ms", "last_n", "first_ms"), ("low", "high")):
+        chunks.create_index([*mine, *((name, ASCENDING) for name in names)])
+    chunks.create_index(
+        [("contract", ASCENDING), ("kind", ASCENDING)],
+        name="unsettled",
+        partialFilterExpression={"removed": False},
+    )

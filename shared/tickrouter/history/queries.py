@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tickrouter.errors import InvalidValue, StorageError, TickrouterError
+from tickrouter.history.chunk_reader import ChunkReader
 from tickrouter.history.connection import Document
 from tickrouter.history.documents import COLLECTIONS, KINDS, from_document
+from tickrouter.history.merged import PAGE, ByPlace, ByTime, Merged
+from tickrouter.history.names import LEVEL, PLACE
 from tickrouter.model.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tickrouter.history.columns import Columns
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)
 
 EntryId = tuple[int, int]
 """(ms, n), the record's place in its stream."""
 
-PAGE = 5_000
-"""Documents fetched at once: a reader may take its time between two pages without losing a cursor."""
-
-_LEVEL = re.compile(r"(bid|ask)([1-9][0-9]?)(_size)?\Z")
-_PLACE = ("ms", "n")
 _TOP = ("bid1", "bid1_size", "ask1", "ask1_size")
 _DEFAULT_COLUMNS: dict[str, tuple[str, ...]] = {
     "tick": ("price", *_TOP, "volume", "amount", "exchange_time"),
@@ -35,15 +35,13 @@ _DEFAULT_COLUMNS: dict[str, tuple[str, ...]] = {
     "book": (*_TOP, "bids", "asks", "sequence", "exchange_time"),
     "bar": ("period", "open", "high", "low", "close", "volume", "amount", "trades"),
 }
-_WHOLE = frozenset({"time", "exchange_time", "sequence", "trades", "flags", *_PLACE})
-_OBJECTS = frozenset({"bids", "asks", "side", "trade_id", "source", "contract", "period"})
 
 
 class History(Generic[R_co]):
     """Records of one contract and kind with start <= time < end, as MongoDB holds them when they are read.
 
-    Going through it yields the records by time, those of one moment in the order of the stream; it may be gone
-    through again. Nothing is fetched before that.
+    Documents and archived chunks are one here. Going through it yields the records by time, those of one moment in
+    the order of the stream; it may be gone through again. Nothing is fetched before that.
 
     Raises:
         InvalidValue: no such kind or column.
@@ -75,18 +73,57 @@ class History(Generic[R_co]):
         self.start = start
         self.end = end
         self.columns = columns or _DEFAULT_COLUMNS[kind]
-        self._collection = db[COLLECTIONS[kind]]
+        self._db = db
         self._readers = {name: _reader(kind, name) for name in self.columns}
 
     def __iter__(self) -> Iterator[R_co]:
-        for document in self._documents(None):
-            record: Any = from_document(self.kind, document)
-            yield record
+        for stretch in self._stretches(None):
+            record: Any
+            if isinstance(stretch, list):
+                for document in stretch:
+                    record = from_document(self.kind, document)
+                    yield record
+            else:
+                for record in chain.from_iterable(part.records() for part in stretch.parts()):
+                    yield record
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The records as dictionaries of `time` and the columns; None where a level is not there."""
-        for document in self._documents(self._projection()):
-            yield {"time": document["time"]} | {name: read(document) for name, read in self._readers.items()}
+        for stretch in self._stretches(self.columns):
+            if isinstance(stretch, list):
+                for document in stretch:
+                    yield {"time": document["time"]} | {name: read(document) for name, read in self._readers.items()}
+            else:
+                frames, names = _frames(), ("time", *self.columns)
+                values = [frames.chosen(stretch, name).to_list() for name in names]
+                yield from (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
+
+    def batches(self) -> Iterator[Columns]:
+        """The columns as numpy arrays, some thousand rows at a time; memory stays bounded.
+
+        Raises:
+            TickrouterError: numpy is not installed, or a part is archived and pyarrow is not.
+        """
+        _frames()
+        from tickrouter.history.columns import from_documents, stored_names
+
+        for stretch in self._stretches(self.columns):
+            if isinstance(stretch, list):
+                names = stored_names(self.kind, self.columns)
+                yield from_documents(self.kind, self.contract, stretch, names)
+            else:
+                yield stretch
+
+    def to_numpy(self) -> dict[str, Any]:
+        """The columns as arrays by name, `time` (int64, ns) first.
+
+        Missing numbers are NaN; a column of whole numbers that lacks some is a masked array.
+
+        Raises:
+            TickrouterError: numpy is not installed, or a part is archived and pyarrow is not.
+        """
+        found: dict[str, Any] = _frames().to_numpy(self.batches(), self.columns)
+        return found
 
     def to_pandas(self) -> pd.DataFrame:
         """The columns as a frame, indexed by `time` in UTC.
@@ -96,50 +133,39 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise TickrouterError("pandas is not installed: pip install 'tickrouter[frames]'") from error
-        times: list[int] = []
-        values: dict[str, list[Any]] = {name: [] for name in self.columns}
-        for document in self._documents(self._projection()):
-            times.append(document["time"])
-            for name, read in self._readers.items():
-                values[name].append(read(document))
-        index = pd.DatetimeIndex(pd.array(times, dtype="int64"), name="time").tz_localize("UTC")
-        return pd.DataFrame(
-            {name: pd.Series(column, dtype=_dtype(name), index=index) for name, column in values.items()}, index=index
-        )
+        frame: pd.DataFrame = _frames().to_pandas(self.batches(), self.columns)
+        return frame
 
-    def _projection(self) -> dict[str, int]:
-        fields = {"time", *_PLACE}
-        for name in self.columns:
-            level = _LEVEL.match(name)
-            fields.add(f"{level[1]}s" if level else name)
-        return dict.fromkeys(sorted(fields), 1)
+    def to_arrow(self) -> Any:
+        """The columns as a `pyarrow.Table`, with `time` as timestamp[ns, UTC].
 
-    def _documents(self, projection: dict[str, int] | None) -> Iterator[Document]:
-        start, size = self.start, PAGE
-        while True:
-            page = self._page(start, size, projection)
-            if len(page) < size:
-                yield from _in_stream_order(page)
-                return
-            last = page[-1]["time"]
-            if page[0]["time"] == last:
-                size *= 2  # more records of one moment than a page holds
-                continue
-            # The last moment may go on behind the page: it is fetched again, whole.
-            yield from _in_stream_order([document for document in page if document["time"] < last])
-            start = last
+        Raises:
+            TickrouterError: pyarrow is not installed.
+        """
+        return _frames().to_arrow(self.batches(), self.columns)
 
-    def _page(self, start: int, size: int, projection: dict[str, int] | None) -> list[Document]:
-        moment: Document = {"$gte": start} if self.end is None else {"$gte": start, "$lt": self.end}
-        query = {"contract": self.contract, "time": moment}
-        try:
-            return list(self._collection.find(query, projection).sort("time", ASCENDING).limit(size))
-        except PyMongoError as error:
-            raise StorageError(f"MongoDB: {self._collection.name}: {error}") from error
+    def to_polars(self) -> Any:
+        """The columns as a `polars.DataFrame`, with `time` as Datetime[ns, UTC].
+
+        Raises:
+            TickrouterError: polars or pyarrow is not installed.
+        """
+        return _frames().to_polars(self.batches(), self.columns)
+
+    def _stretches(self, columns: tuple[str, ...] | None) -> Iterator[list[Document] | Columns]:
+        """Records of some columns, None for all: documents, or arrays where they are archived."""
+        fields = names = None
+        if columns is not None:
+            levels = {name: match for name in columns if (match := LEVEL.match(name))}
+            names = {"time", *PLACE, *columns} - {"contract"}
+            fields = dict.fromkeys(sorted({f"{levels[name][1]}s" if name in levels else name for name in names}), 1)
+            if self.kind in ("trade", "bar"):
+                fields["trade_id" if self.kind == "trade" else "period"] = 1
+            if names & {"bids", "asks"}:
+                names = None  # however deep they are
+        order = ByTime(self._db, self.kind, self.contract, self.end, fields)
+        reader = ChunkReader(self._db, self.kind, self.contract)
+        return Merged(reader, order, self.kind, self.contract, names, PAGE).stretches(self.start)
 
 
 def between(
@@ -151,22 +177,19 @@ def between(
         InvalidValue: no such kind.
         StorageError: MongoDB did not answer.
     """
-    collection = db[COLLECTIONS[_known_kind(kind)]]
-    order = [("ms", ASCENDING), ("n", ASCENDING)]
-    while after < up_to:
-        behind = [{"ms": after[0], "n": {"$gt": after[1]}}, {"ms": {"$gt": after[0]}}]
-        before = [{"ms": up_to[0], "n": {"$lte": up_to[1]}}, {"ms": {"$lt": up_to[0]}}]
-        bounds = {"$gte": after[0], "$lte": up_to[0]}
-        query = {"contract": contract, "ms": bounds, "$and": [{"$or": behind}, {"$or": before}]}
-        try:
-            page = list(collection.find(query).sort(order).limit(PAGE))
-        except PyMongoError as error:
-            raise StorageError(f"MongoDB: {collection.name}: {error}") from error
-        for document in page:
-            after = (document["ms"], document["n"])
-            yield after, from_document(kind, document)
-        if len(page) < PAGE:
-            return
+    if after >= up_to:
+        return
+    order = ByPlace(db, _known_kind(kind), contract, up_to)
+    merged = Merged(ChunkReader(db, kind, contract), order, kind, contract, None, PAGE)
+    for stretch in merged.stretches((after[0], after[1] + 1)):
+        if isinstance(stretch, list):
+            for document in stretch:
+                yield (document["ms"], document["n"]), from_document(kind, document)
+        else:
+            for part in stretch.parts():
+                for entry, record in zip(part.ids(), part.records(), strict=True):
+                    if entry is not None:
+                        yield entry, record
 
 
 def through(db: Database[Document], kind: str, contract: str) -> EntryId | None:
@@ -197,22 +220,34 @@ def last_before(db: Database[Document], kind: str, contract: str, entry_id: Entr
         found = collection.find_one(query, {"ms": 1, "n": 1}, sort=[("ms", DESCENDING), ("n", DESCENDING)])
     except PyMongoError as error:
         raise StorageError(f"MongoDB: {collection.name}: {error}") from error
-    return (found["ms"], found["n"]) if found else None
+    archived = ChunkReader(db, kind, contract).last_before(entry_id)
+    hot = (found["ms"], found["n"]) if found else None
+    return hot if archived is None or (hot is not None and hot > archived) else archived
 
 
-def newest(db: Database[Document], kind: str, contract: str) -> Record | None:
-    """The newest stored record, or None.
+def newest(db: Database[Document], kind: str, contract: str, until: int | None = None) -> Record | None:
+    """The newest stored record, or the newest with its time <= `until` (ns); None where there is none.
 
     Raises:
         InvalidValue: no such kind.
         StorageError: MongoDB did not answer.
     """
     collection = db[COLLECTIONS[_known_kind(kind)]]
+    query: Document = {"contract": contract} if until is None else {"contract": contract, "time": {"$lte": until}}
     try:
-        found = collection.find_one({"contract": contract}, sort=[("time", DESCENDING)])
+        order = [("time", DESCENDING)]
+        last = collection.find_one(query, {"time": 1}, sort=order)
+        found = list(collection.find({"contract": contract, "time": last["time"]})) if last else []
     except PyMongoError as error:
         raise StorageError(f"MongoDB: {collection.name}: {error}") from error
-    return from_document(kind, found) if found else None
+    stored: list[tuple[tuple[int, int, int], Record]] = [
+        ((document["time"], document["ms"] or 0, document["n"] or 0), from_document(kind, document))
+        for document in found
+    ]
+    if (archived := ChunkReader(db, kind, contract).last_until(until)) is not None:
+        entry, record = archived
+        stored.append(((int(record.to_dict()["time"]), *(entry or (0, 0))), record))
+    return max(stored, key=lambda one: one[0])[1] if stored else None
 
 
 def _known_kind(kind: str) -> str:
@@ -221,24 +256,21 @@ def _known_kind(kind: str) -> str:
     return kind
 
 
-def _in_stream_order(documents: list[Document]) -> list[Document]:
-    """Sorted by time already; records of one moment by their entry id, backfilled ones first."""
-    return sorted(documents, key=lambda document: (document["time"], document["ms"] or 0, document["n"] or 0))
-
-
 def _reader(kind: str, column: str) -> Callable[[Document], Any]:
-    level = _LEVEL.match(column)
+    level = LEVEL.match(column)
     if level and kind in ("tick", "book"):
         side, index, part = f"{level[1]}s", int(level[2]) - 1, 1 if level[3] else 0
         return lambda document: document[side][index][part] if len(document[side]) > index else None
-    names = (*KINDS[kind].__struct_fields__, *_PLACE)
+    names = (*KINDS[kind].__struct_fields__, *PLACE)
     if column in names:
         return lambda document: document.get(column)
     levels = ", bid1, bid1_size, ask1, ask1_size, bid2 ..." if kind in ("tick", "book") else ""
     raise InvalidValue("columns", f"{column!r} is not one of {', '.join(names)}{levels}")
 
 
-def _dtype(column: str) -> Any:
-    if column in _WHOLE:
-        return "Int64"
-    return object if column in _OBJECTS else "float64"
+def _frames() -> Any:
+    try:
+        from tickrouter.history import frames
+    except ImportError as error:
+        raise TickrouterError("numpy is not installed: pip install 'tickrouter[frames]'") from error
+    return frames

@@ -1,0 +1,198 @@
+"""Reading archived chunks: which there are, their columns by two threads, and single records out of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from tickrouter.errors import StorageError, TickrouterError
+from tickrouter.history.connection import Document
+
+if TYPE_CHECKING:
+    from tickrouter.history.columns import Columns
+    from tickrouter.model.record import Record
+
+EntryId = tuple[int, int]
+
+LIVE: Final = "live"
+DECODERS: Final = 2
+"""Threads that fetch and decode; the work is mostly outside of Python's lock."""
+_AHEAD = 4
+_BEFORE_ALL: EntryId = (-1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a chunk says of itself, without its payloads.
+
+    Attributes:
+        id: its `_id`.
+        start: time of its first row, ns.
+        end: time of its last row, ns.
+        first: lowest entry id in it, or None where all rows were read after the fact.
+        last: highest entry id in it, likewise.
+        rows: how many.
+        backfilled: how many of them never stood in a stream.
+        digest: of its content, see `tickrouter.history.columns.digest`.
+        has_depth: True if there is a second payload.
+    """
+
+    id: str
+    start: int
+    end: int
+    first: EntryId | None
+    last: EntryId | None
+    rows: int
+    backfilled: int
+    digest: str
+    has_depth: bool
+
+    @classmethod
+    def from_document(cls, found: Document) -> Chunk:
+        """Out of a document of `chunks`, with or without its payloads."""
+        first = None if found["first_ms"] is None else (found["first_ms"], found["first_n"])
+        last = None if found["last_ms"] is None else (found["last_ms"], found["last_n"])
+        counts = (found["rows"], found["backfilled"], found["digest"], found["has_depth"])
+        return cls(found["_id"], found["start"], found["end"], first, last, *counts)
+
+
+_WITHOUT_PAYLOADS = {"top": 0, "depth": 0}
+
+
+class ChunkReader:
+    """The live chunks of one contract and kind."""
+
+    def __init__(self, db: Database[Document], kind: str, contract: str) -> None:
+        """Nothing is read yet."""
+        self._chunks = db["chunks"]
+        self._kind = kind
+        self._contract = contract
+
+    def by_time(self, start: int, end: int | None) -> list[Chunk]:
+        """Chunks with a row in start <= time < end, as far as their bounds tell, by start.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        # A chunk that reaches into the range may begin before it, but no earlier than the longest one could.
+        longest = self._find({}, [("span", DESCENDING)], 1)
+        if not longest:
+            return []
+        bounds: Document = {"$gte": start - (longest[0].end - longest[0].start)}
+        if end is not None:
+            bounds["$lt"] = end
+        return self._find({"start": bounds, "end": {"$gte": start}}, [("start", ASCENDING)])
+
+    def by_place(self, first: EntryId, end: EntryId) -> list[Chunk]:
+        """Chunks with an entry in first <= id < end, as far as their bounds tell, by their first entry.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        query = {"last_ms": {"$gte": first[0]}, "first_ms": {"$lte": end[0]}}
+        return sorted(self._find(query, [("last_ms", ASCENDING)]), key=lambda chunk: chunk.first or _BEFORE_ALL)
+
+    def load(self, chunk: Chunk, names: Collection[str] | None) -> Columns | None:
+        """The columns wanted (None: all), or None if the chunk was replaced and removed in the meantime.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+            TickrouterError: pyarrow is not installed.
+            Unreadable: the payload is damaged.
+        """
+        codec = _codec()
+        deep = chunk.has_depth and (names is None or any(codec.is_deep(name) for name in names))
+        try:
+            found = self._chunks.find_one({"_id": chunk.id}, {"top": 1, "depth": 1} if deep else {"top": 1})
+        except PyMongoError as error:
+            raise StorageError(f"MongoDB: chunks: {error}") from error
+        if found is None:
+            return None
+        columns: Columns = codec.decode(found["top"], names)
+        if deep:
+            columns.columns.update(codec.decode(found["depth"], names).columns)
+        return columns
+
+    def loading(self, chunks: Sequence[Chunk], names: Collection[str] | None) -> Iterator[Columns | None]:
+        """`load` of each in turn, the next ones under way meanwhile."""
+        if len(chunks) <= 1:
+            yield from (self.load(chunk, names) for chunk in chunks)
+            return
+        pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
+        waiting = iter(chunks)
+        under_way: deque[Future[Columns | None]] = deque()
+        try:
+            while True:
+                while len(under_way) < _AHEAD and (chunk := next(waiting, None)) is not None:
+                    under_way.append(pool.submit(self.load, chunk, names))
+                if not under_way:
+                    return
+                yield under_way.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def last_until(self, time: int | None = None) -> tuple[EntryId | None, Record] | None:
+        """The last archived record with its time <= `time` (None: of all), or None.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        if time is None:
+            candidates = self._find({}, [("end", DESCENDING)], 1)
+        else:
+            candidates = self._find({"end": {"$lte": time}}, [("end", DESCENDING)], 1)
+            candidates += [chunk for chunk in self.by_time(time, time + 1) if chunk.end > time]
+        best: tuple[tuple[int, EntryId], EntryId | None, Record] | None = None
+        for chunk in candidates:
+            columns = self.load(chunk, None)
+            if columns is None:
+                return self.last_until(time)
+            times = columns["time"].values
+            row = (len(times) if time is None else int(times.searchsorted(time, "right"))) - 1
+            if row >= 0:
+                one = columns.take(slice(row, row + 1))
+                entry = one.ids()[0]
+                key = (int(times[row]), entry or _BEFORE_ALL)
+                if best is None or key > best[0]:
+                    best = (key, entry, one.records()[0])
+        return best and best[1:]
+
+    def last_before(self, entry_id: EntryId) -> EntryId | None:
+        """The highest archived entry id below another, or None.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        ms, n = entry_id
+        below = {"$or": [{"last_ms": {"$lt": ms}}, {"last_ms": ms, "last_n": {"$lt": n}}]}
+        whole = self._find({"last_ms": {"$lte": ms}} | below, [("last_ms", DESCENDING), ("last_n", DESCENDING)], 1)
+        found = [chunk.last for chunk in whole if chunk.last is not None]
+        for chunk in self.by_place(entry_id, entry_id):
+            columns = self.load(chunk, ("ms", "n"))
+            if columns is None:
+                return self.last_before(entry_id)
+            found += [entry for entry in columns.ids() if entry is not None and entry < entry_id]
+        return max(found, default=None)
+
+    def _find(self, query: dict[str, Any], order: list[tuple[str, int]], limit: int = 0) -> list[Chunk]:
+        mine = {"contract": self._contract, "kind": self._kind, "state": LIVE}
+        try:
+            found = list(self._chunks.find(mine | query, _WITHOUT_PAYLOADS).sort(order).limit(limit))
+        except PyMongoError as error:
+            raise StorageError(f"MongoDB: chunks: {error}") from error
+        return [Chunk.from_document(document) for document in found]
+
+
+def _codec() -> Any:
+    try:
+        from tickrouter.history import chunks
+    except ImportError as error:
+        raise TickrouterError("archived records need pyarrow: pip install 'tickrouter[archive]'") from error
+    return chunks
