@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tickrouter.bus import queue
-from tickrouter.bus.codec import pack_map, unpack_map
+from tickrouter.bus.codec import unpack_map
 from tickrouter.bus.keys import AccountKeys
-from tickrouter.bus.subscribe import EntryId, find_order, parse_id, read_balances
-from tickrouter.client_base import ClientBase
-from tickrouter.errors import InvalidValue, StorageError, Unreadable
+from tickrouter.bus.subscribe import EntryId, parse_id, read_balances
+from tickrouter.client_controls import ControlsClient, strategy_name
+from tickrouter.errors import InvalidValue, Unreadable
 from tickrouter.history.outbox import Numbered, entries_after
 from tickrouter.model.account import Account, Balance
-from tickrouter.model.command import Command, OrderType
+from tickrouter.model.command import OrderType
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event
-from tickrouter.model.ids import default_mark, repeatable_id
 from tickrouter.model.money import plain
 from tickrouter.model.order import Order
 from tickrouter.tape import numbered
+from tickrouter.tape.answer import answer_to
+from tickrouter.tape.order_records import OrderRecords
 from tickrouter.tape.outcome import Outcome
 
 Amount = str | int | Decimal
 """Money from a program: text, int or Decimal, never float."""
 
 _SIDES = {"b": "b", "buy": "b", "s": "s", "sell": "s"}
-_SEND_TRIES = 3
-_SEND_WAIT = 0.2
 
 
-class OrdersClient(ClientBase):
+class OrdersClient(ControlsClient):
     """Orders of one account, or of several by the argument `account`."""
 
     def place(
@@ -48,6 +44,9 @@ class OrdersClient(ClientBase):
         stop_price: Amount | None = None,
         client_oid: str | None = None,
         ttl_ms: int | None = None,
+        cancel_after_ms: int | None = None,
+        strategy: str | None = None,
+        cancel_on_disconnect: bool = False,
         tags: dict[str, Any] | None = None,
         options: dict[str, Any] | None = None,
         account: str | None = None,
@@ -64,6 +63,10 @@ class OrdersClient(ClientBase):
             stop_price: trigger, in quote.
             client_oid: 32 hex digits; None makes one.
             ttl_ms: if it is not sent by then it is Denied; None takes the router's default.
+            cancel_after_ms: the router cancels it by itself, so long after its first New.
+            strategy: its name, 1 to 64 printable characters; becomes the tag `strategy`.
+            cancel_on_disconnect: cancel it when the strategy's signs of life end: see `alive`, which has to run by
+                then. Becomes the tag `cancel_on_disconnect`.
             tags: carried into every event of the order.
             options: venue-specific.
             account: another than the client's.
@@ -84,12 +87,50 @@ class OrdersClient(ClientBase):
             "type": type,
             "client_oid": client_oid if client_oid is not None else self._new_oid(owner),
             "ttl_ms": ttl_ms,
-            "tags": tags,
+            "cancel_after_ms": cancel_after_ms,
+            "tags": _tagged(tags, strategy, cancel_on_disconnect),
             "options": options,
         }
         fields |= {name: _money(name, value) for name, value in money.items() if value is not None}
-        self._send("place", owner, fields, repeatable=True)
+        self._send("place", owner, fields)
         return str(fields["client_oid"])
+
+    def amend(
+        self,
+        orig_client_oid: str,
+        price: Amount | None = None,
+        amount: Amount | None = None,
+        client_oid: str | None = None,
+        *,
+        account: str | None = None,
+    ) -> str:
+        """Put another order in an open order's place; `command_done` or `amend_rejected` answers.
+
+        BTCTurk has no such request: the router cancels the old order, waits for the venue's final figures, and
+        places a new one for what is left. In between neither is in the book.
+
+        Args:
+            orig_client_oid: the order to replace, a limit or stop limit order.
+            price: the new limit price; None keeps the old one's.
+            amount: the new total in base, what is filled already included; None keeps the old one's.
+            client_oid: of the new order, 32 hex digits; None makes one.
+            account: another than the client's.
+
+        Returns:
+            The new order's client id. The order exists only if the amend succeeds: `wait` for it returns the
+            `amend_rejected` event where it does not.
+
+        Raises:
+            InvalidValue: a field is missing or wrong; nothing was sent.
+            StorageError: Redis did not confirm; the same call with the `client_oid` in the text is safe.
+        """
+        owner = self._owner(account)
+        new = client_oid if client_oid is not None else self._new_oid(owner)
+        money = {"price": price, "amount": amount}
+        fields: dict[str, Any] = {"orig_client_oid": orig_client_oid, "client_oid": new}
+        fields |= {name: _money(name, value) for name, value in money.items() if value is not None}
+        self._send("amend", owner, fields)
+        return new
 
     def cancel(
         self, client_oid: str | None = None, *, exchange_oid: str | None = None, account: str | None = None
@@ -134,26 +175,27 @@ class OrdersClient(ClientBase):
         return self._send("query", self._owner(account), {"client_oid": client_oid, "exchange_oid": exchange_oid})
 
     def order(self, client_oid: str, *, account: str | None = None) -> Order | None:
-        """The order as the router's journal has it, or None where it has none: not admitted yet, or long done.
+        """The order as the router's journal has it, or MongoDB's copy where the journal has let it go.
+
+        None where there is no such order, or where it still stands in the queue: a router has to admit it first.
 
         Raises:
-            StorageError: Redis did not answer.
-            Unreadable: the journal holds something else under that id.
+            StorageError: a server that was needed did not answer; MongoDB is not, while journal or queue have it.
+            Unreadable: the journal or the copy holds something else under that id.
         """
-        return find_order(self._orders, self._owner(account), client_oid)
+        return self._records(self._owner(account)).order(client_oid)
 
     def wait(self, client_oid: str, timeout: float | None = None, *, account: str | None = None) -> Event:
         """Wait until an order is final and all its fills are published, and return the event that says so.
 
-        An order whose journal is gone, seven days after its end, is not found here any more: see `events`.
-
         Args:
-            client_oid: the order.
+            client_oid: the order, however long ago it ended.
             timeout: seconds, None for ever.
             account: another than the client's.
 
         Returns:
-            The order's last event, or the `command_denied` by which the router refused it.
+            The order's last event, the `command_denied` by which the router refused it, or the `amend_rejected`
+            of the amend that should have made it.
 
         Raises:
             TimeoutError: it was not final by then. The order lives on: cancel it, or wait again.
@@ -161,9 +203,30 @@ class OrdersClient(ClientBase):
         """
         owner = self._owner(account)
         stream = self._follower(self._orders, AccountKeys(str(owner)).events)
-        event = Outcome(self._orders, stream, self._db, owner, self._clock).of(client_oid, timeout)
+        event = Outcome(self._orders, stream, self._records(owner), self._clock).of(client_oid, timeout)
         if event is None:
             raise TimeoutError(f"the order {client_oid} is not final after {timeout} s; it lives on")
+        return event
+
+    def outcome(self, command: str, timeout: float | None = None, *, account: str | None = None) -> Event:
+        """Wait for the answer to a command other than place, by the id that cancel, query, settle and so on return.
+
+        Args:
+            command: its id, of this day or so: what Redis has trimmed is not searched.
+            timeout: seconds, None for ever.
+            account: another than the client's.
+
+        Returns:
+            `command_done`, `command_denied`, `cancel_rejected` or `amend_rejected`.
+
+        Raises:
+            TimeoutError: no answer by then; it may still come.
+            StorageError: Redis did not answer.
+        """
+        keys = AccountKeys(str(self._owner(account)))
+        event = answer_to(self._orders, self._follower(self._orders, keys.events), command, timeout, self._clock)
+        if event is None:
+            raise TimeoutError(f"no answer to the command {command} after {timeout} s; it may still come")
         return event
 
     def events(
@@ -209,6 +272,9 @@ class OrdersClient(ClientBase):
         """
         return read_balances(self._orders, self._owner(account))
 
+    def _records(self, owner: Account) -> OrderRecords:
+        return OrderRecords(self._orders, self._db, owner)
+
     def _numbered(self, name: Numbered, after: str | None, block: float | None, account: str | None) -> Iterator[Event]:
         owner = self._owner(account)
         keys = AccountKeys(str(owner))
@@ -220,36 +286,24 @@ class OrdersClient(ClientBase):
 
         return (_event(name, entry.id, entry.data) for entry in numbered.play(stream, stored, start, block))
 
-    def _send(self, action: str, owner: Account, fields: dict[str, Any], *, repeatable: bool = False) -> str:
-        """Check a command, put it onto the queue, and return its id.
-
-        A repeat of the same id is one command, so an unconfirmed write is simply sent again.
-        """
-        wire = {"action": action, "account": str(owner)}
-        wire |= {name: value for name, value in fields.items() if value is not None}
-        command = Command.from_wire({"id": action, **wire})
-        content = pack_map(command.to_wire()) if repeatable else secrets.token_bytes(16)
-        command = replace(command, id=repeatable_id(action, content))
-        for tries_left in reversed(range(_SEND_TRIES)):
-            try:
-                queue.send(self._orders, command)
-            except StorageError as error:
-                if tries_left == 0 or self._closed.wait(_SEND_WAIT):
-                    about = f" (client_oid {command.client_oid})" if command.client_oid else ""
-                    raise StorageError(f"{error}{about}") from error
-            else:
-                break
-        return command.id
-
-    def _new_oid(self, owner: Account) -> str:
-        return (self._id_mark or default_mark(owner)) + secrets.token_hex(12)
-
 
 def _event(name: str, entry_id: EntryId, data: bytes) -> Event:
     try:
         return Event.from_wire(unpack_map(data))
     except (Unreadable, InvalidValue) as error:
         raise Unreadable(f"{name} {entry_id[0]}-{entry_id[1]}: {error}") from error
+
+
+def _tagged(tags: dict[str, Any] | None, strategy: str | None, cancel_on_disconnect: bool) -> dict[str, Any] | None:
+    """The tags with those by which the router knows whose orders to cancel."""
+    if strategy is None:
+        if cancel_on_disconnect:
+            raise InvalidValue("strategy", "cancel_on_disconnect needs the name by which the strategy is alive")
+        return tags
+    if tags is not None and tags.get("strategy", strategy) != strategy:
+        raise InvalidValue("strategy", f"{strategy!r} is not the strategy of the tags, {tags['strategy']!r}")
+    named = {"strategy": strategy_name(strategy)} | ({"cancel_on_disconnect": True} if cancel_on_disconnect else {})
+    return (tags or {}) | named
 
 
 def _side(given: str) -> str:

@@ -139,6 +139,27 @@ def find_order(redis: Redis, account: Account, client_oid: str) -> Order | None:
         raise Unreadable(f"the journal of the order {client_oid}: {error!r}") from error
 
 
+def is_queued(redis: Redis, account: Account, client_oid: str) -> bool:
+    """True if a command that names this client id still stands in the queue, for a router to admit.
+
+    Raises:
+        StorageError: Redis did not answer.
+    """
+    key, position = AccountKeys(str(account)).orders, START
+    while entries := _read_range(redis, key, position):
+        if any(client_oid.encode() in entry.data for entry in entries):
+            return True
+        position = entries[-1].id
+    return False
+
+
+def _read_range(redis: Redis, key: str, after: EntryId) -> list[Entry]:
+    try:
+        return entries_of(redis.xrange(key, f"({id_text(after)}", "+", count=1000))
+    except RedisError as error:
+        raise StorageError(f"Redis: reading {key}: {error}") from error
+
+
 def balance_of(currency: str, data: bytes) -> Balance:
     """One value of the balance hash.
 

@@ -151,10 +151,39 @@ def final_event(db: Database[Document], account: Account, client_oid: str) -> by
         StorageError: MongoDB did not answer.
     """
     final = [str(status) for status in Status if status.is_final]
-    query = {"account": str(account), "client_oid": client_oid, "type": "order", "status": {"$in": final}}
-    query["fills_pending"] = {"$ne": True}
+    query = {"type": {"$in": ["order", "settled"]}, "status": {"$in": final}, "fills_pending": {"$ne": True}}
+    return _newest_of(db, account, client_oid, query)
+
+
+def denial_event(db: Database[Document], account: Account, client_oid: str) -> bytes | None:
+    """The bytes of the event that denied a command of this client id, or None.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    return _newest_of(db, account, client_oid, {"type": "command_denied"})
+
+
+def events_of(db: Database[Document], account: Account, client_oid: str) -> list[tuple[Number, bytes]]:
+    """Every stored event of an order, in order, as the bytes that stood in Redis.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    query = {"account": str(account), "client_oid": client_oid}
     try:
-        found = db.events.find_one(query, sort=[("epoch", DESCENDING), ("seq", DESCENDING)])
+        found = db.events.find(query, {"epoch": 1, "seq": 1, "d": 1}).sort([("epoch", ASCENDING), ("seq", ASCENDING)])
+        return [((document["epoch"], document["seq"]), document["d"]) for document in found]
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: events: {error}") from error
+
+
+def _newest_of(db: Database[Document], account: Account, client_oid: str, query: Document) -> bytes | None:
+    try:
+        found = db.events.find_one(
+            {"account": str(account), "client_oid": client_oid} | query,
+            sort=[("epoch", DESCENDING), ("seq", DESCENDING)],
+        )
     except PyMongoError as error:
         raise StorageError(f"MongoDB: events: {error}") from error
     return found["d"] if found else None

@@ -19,3 +19,17 @@ def default_mark(account: Account) -> str:
 def repeatable_id(prefix: str, content: bytes) -> str:
     """A command id made of the command's content: the same command again has the same id."""
     return f"{prefix}-{sha256(content).hexdigest()[:32]}"
+
+
+def amend_id(client_oid: str, content: bytes) -> str:
+    """A command id for an amend, repeatable as well; it names the new order, which is there only if that succeeds."""
+    return f"{_amend_of(client_oid)}{sha256(content).hexdigest()[:24]}"
+
+
+def is_amend_to(command: str, client_oid: str) -> bool:
+    """True if a command id made here is of an amend that was to make this order."""
+    return command.startswith(_amend_of(client_oid))
+
+
+def _amend_of(client_oid: str) -> str:
+    return f"amend-{client_oid}-"
