@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tickrouter.core import order_life
+from tickrouter.core import order_events
 from tickrouter.core.facts import CancelAsked, Settled
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
@@ -105,7 +105,7 @@ class Actions:
         lane = lanes[0]
         self._tracker.look_now(lane)
         now = self._desk.clock.now()
-        state = replace(order_life.first_event(lane.order, now), command=command)
+        state = replace(order_events.first_event(lane.order, now), command=command)
         done = Event(self._desk.account, "command_done", now, command=command, client_oid=lane.order.client_oid)
         self._desk.tell(state, done, command=command)
 

@@ -10,7 +10,7 @@ from typing import Any
 from tickrouter import logs
 from tickrouter.config import Config
 from tickrouter.core.facts import CancelAsked, Forgotten, Interrupted
-from tickrouter.core.order_life import first_event
+from tickrouter.core.order_events import first_event
 from tickrouter.errors import StorageError, TickrouterError, VenueError
 from tickrouter.history.order_copies import open_copies
 from tickrouter.history.orders import is_known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tickrouter.bus.journal import Entry
-from tickrouter.core import order_life
+from tickrouter.core import order_events, order_life
 from tickrouter.core.facts import Denied, Forgotten
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
@@ -36,7 +36,7 @@ class Places:
         outcome = self._desk.journal.admit_place(
             entry,
             first,
-            order_life.first_event(first, now),
+            order_events.first_event(first, now),
             order_life.apply(order, Denied(_HALT), now),
             Event(
                 self._desk.account,

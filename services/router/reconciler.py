@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tickrouter import logs
 from tickrouter.core.facts import Executed, Seen, VenueFill, VenueOrder
-from tickrouter.core.order_life import first_event
+from tickrouter.core.order_events import first_event
 from tickrouter.core.reconcile import adopted, difference, twin_id
 from tickrouter.core.recovery import SECOND
 from tickrouter.errors import VenueError

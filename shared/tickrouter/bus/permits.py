@@ -14,8 +14,8 @@ from tickrouter.bus.keys import permit
 from tickrouter.bus.scripts import Script
 from tickrouter.core.permits import Claim, Rule, claims
 
-_TAKE = Script("permit")
-_RETURN = Script("permit_return")
+_TAKE = Script("clock", "permit")
+_RETURN = Script("clock", "permit_return")
 _MICROS = 1_000_000
 _COOLDOWN = "cooldown"
 
@@ -59,7 +59,7 @@ class Permits:
         keys = [permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
         args: list[str | int] = [grant.name, self._held]
         for claim in wanted:
-            args += [claim.rule.usable, int(claim.rule.interval * _MICROS), claim.weight]
+            args += [claim.usable, int(claim.rule.interval * _MICROS), claim.weight]
         wait = int(self._call(_TAKE, keys, args))
         return wait / _MICROS if wait else grant
 

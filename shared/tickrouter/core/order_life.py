@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from tickrouter.core import facts
 from tickrouter.core.facts import Fact, VenueState
+from tickrouter.core.order_events import events_of, first_event
 from tickrouter.errors import TickrouterError
-from tickrouter.model.event import Event, EventType, Reason
+from tickrouter.model.event import Event, Reason
 from tickrouter.model.fill import Fill
 from tickrouter.model.order import Order, Replacement, Status
 
@@ -151,16 +152,11 @@ def apply(order: Order, fact: Fact, now: int) -> Change:
     after = replace(after, step=order.step + 1, updated=now)
     if after.cancel_after_ms is not None and after.cancel_at is None and after.status.is_working:
         after = replace(after, cancel_at=now + after.cancel_after_ms * MS)
-    events = _events(order, after, fact, new_fills, now)
+    events = events_of(order, after, fact, new_fills, now)
     if after.status is _REPLACED and order.status is not _REPLACED:
         child = _child(after, now)
         return Change(order, after, (*events, first_event(child, now)), child)
     return Change(order, after, events)
-
-
-def first_event(order: Order, now: int) -> Event:
-    """The event that tells of an order's admission, or of its denial."""
-    return _event(order, "order", now)
 
 
 def _child(parent: Order, now: int) -> Order:
@@ -352,39 +348,3 @@ def _level(venue_filled: Decimal, filled: Decimal, amount: Decimal | None) -> De
     """The venue's figure, or ours where they differ by rounding only or ours is ahead."""
     slack = (amount or venue_filled) * ROUNDING
     return filled if venue_filled - filled <= slack else venue_filled
-
-
-def _events(before: Order, after: Order, fact: Fact, new_fills: tuple[Fill, ...], now: int) -> tuple[Event, ...]:
-    events: list[Event] = []
-    filled, value = before.filled, (before.average_price or Decimal(0)) * before.filled
-    for fill in new_fills:
-        filled, value = filled + fill.amount, value + fill.amount * fill.price
-        at_fill = replace(after, filled=filled, average_price=value / filled)
-        events.append(replace(_event(at_fill, "fill", now), fill=fill))
-    resembles = isinstance(fact, facts.Resembled)
-    if after.status is not before.status or before.fills_pending is not after.fills_pending or resembles:
-        alarm = "late_find" if before.status is _NEVER else "lookalike" if resembles else None
-        kind: EventType = "settled" if isinstance(fact, facts.Settled) else "order"
-        events.append(replace(_event(after, kind, now), alarm=alarm))
-    return tuple(events)
-
-
-def _event(order: Order, kind: EventType, now: int) -> Event:
-    return Event(
-        account=order.account,
-        type=kind,
-        time=now,
-        command=order.command,
-        client_oid=order.client_oid,
-        exchange_oid=order.exchange_oid,
-        status=str(order.status),
-        filled=order.filled,
-        remaining=order.remaining,
-        average_price=order.average_price,
-        fills_pending=order.fills_pending,
-        reason=order.reason,
-        fact=order.fact or None,
-        tags=order.tags,
-        contract=str(order.contract),
-        side=order.side,
-    )

@@ -28,6 +28,8 @@ class Rule:
         use: part of the limit that may be used, against jitter on the way.
         weight: permits that one request takes.
         weight_map: other weights by endpoint glob.
+        kept_for: glob of endpoints, such as cancels, for which a part of a shared window is kept.
+        kept: that part of the limit.
     """
 
     name: str
@@ -39,10 +41,17 @@ class Rule:
     use: float = 0.95
     weight: int = 1
     weight_map: dict[str, int] = field(default_factory=dict)
+    kept_for: str | None = None
+    kept: float = 0.0
+
+    def usable_for(self, endpoint: str) -> int:
+        """Permits that this endpoint may take in one interval, at least one."""
+        others = self.kept_for is not None and not fnmatchcase(endpoint, self.kept_for)
+        return max(1, int(self.limit * (self.use - (self.kept if others else 0.0))))
 
     @property
     def usable(self) -> int:
-        """Permits that may be granted in one interval, at least one."""
+        """Permits that may be granted in one interval to whoever may take most, at least one."""
         return max(1, int(self.limit * self.use))
 
     def weight_of(self, endpoint: str) -> int:
@@ -60,13 +69,45 @@ class Claim:
     rule: Rule
     scope_value: str
     weight: int
+    usable: int
 
 
 def claims(rules: tuple[Rule, ...], endpoint: str, *, account: str, ip: str) -> tuple[Claim, ...]:
     """Every window that a request to `endpoint` (`METHOD /path`) has to take a permit of."""
     values = {"global": "all", "account": account, "ip": ip, "endpoint": endpoint}
     return tuple(
-        Claim(rule, values[rule.scope], rule.weight_of(endpoint))
+        Claim(rule, values[rule.scope], rule.weight_of(endpoint), rule.usable_for(endpoint))
         for rule in rules
         if fnmatchcase(endpoint, rule.endpoint)
     )
+
+
+class Window:
+    """One window as bus/lua/permit.lua keeps it: the model that the script is compared with.
+
+    A permit is held until its answer is back and one interval has passed since. Times are in microseconds.
+    """
+
+    def __init__(self, interval: int, held: int) -> None:
+        self._interval = interval
+        self._held = held
+        self._ends: dict[str, int] = {}
+
+    def wait(self, usable: int, weight: int, now: int) -> int:
+        """Microseconds after which to ask again; 0 where permits can be taken now."""
+        self._ends = {name: end for name, end in self._ends.items() if end > now}
+        over = len(self._ends) + weight - usable
+        if over <= 0:
+            return 0
+        ends = sorted(self._ends.values())
+        return min(ends[over - 1] - now + 1, self._interval) if over <= len(ends) else self._interval
+
+    def take(self, name: str, weight: int, now: int) -> None:
+        """Take permits under a name that is new."""
+        self._ends |= {f"{name}:{number}": now + self._held + self._interval for number in range(1, weight + 1)}
+
+    def give_back(self, name: str, weight: int, now: int) -> None:
+        """The answer is back."""
+        for number in range(1, weight + 1):
+            if f"{name}:{number}" in self._ends:
+                self._ends[f"{name}:{number}"] = now + self._interval

@@ -49,6 +49,8 @@ class RuleCard(_Part):
     use: float = Field(default=0.95, gt=0, le=1)
     weight: int = Field(default=1, gt=0)
     weight_map: dict[str, int] = Field(default_factory=dict)
+    kept_for: str | None = None
+    kept: float = Field(default=0.0, ge=0, lt=1)
 
     def rule(self) -> Rule:
         return Rule(**self.model_dump())

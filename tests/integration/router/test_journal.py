@@ -15,7 +15,7 @@ from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.bus.connection import Redis, connect
 from tickrouter.bus.journal import Entry, Journal, read_history, read_order
 from tickrouter.bus.lease import Lease
-from tickrouter.core import facts, order_life
+from tickrouter.core import facts, order_events, order_life
 from tickrouter.errors import LeaseLost, RedisForgot
 from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
@@ -72,7 +72,7 @@ def admit(journal: Journal, redis: Redis, order: Order, command: str | None = No
     redis.xadd(journal.keys.orders, {"d": b"command"})
     (entry,) = journal.claim(pending=False)
     order = replace(order, command=command or order.command)
-    event = order_life.first_event(order, order.created)
+    event = order_events.first_event(order, order.created)
     halted = order_life.apply(replace(order, step=0), facts.Denied(Reason("halt")), order.created)
     duplicate = Event(order.account, "command_denied", 1, command=order.command, reason=Reason("duplicate"))
     return journal.admit_place(entry, order, event, halted, duplicate, forget_before_ms=0)

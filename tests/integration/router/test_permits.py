@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.waiting import until
 from tickrouter.bus.connection import Redis, connect
 from tickrouter.bus.permits import Grant, Permits
-from tickrouter.core.permits import Rule
+from tickrouter.bus.scripts import source
+from tickrouter.core.permits import Rule, Window
 
 PLACE = "POST /api/v1/order"
 
@@ -90,6 +94,42 @@ def test_accounts_share_what_is_counted_by_ip_and_nothing_else(redis: Redis, uni
     assert waits(first.take(PLACE)) > 0
     assert waits(second.take(PLACE)) == 0
     assert waits(second.take(PLACE)) > 0
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from(["take", "return"]), st.integers(0, 700_000)), min_size=1, max_size=40),
+    st.lists(st.tuples(st.integers(1, 6), st.integers(1, 3)), min_size=1, max_size=3),
+)
+def test_script_and_model_agree_on_every_schedule(
+    redis: Redis, moves: list[tuple[str, int]], windows: list[tuple[int, int]]
+) -> None:
+    """The scripts with a clock of the test's own before them, against the pure model."""
+    interval, held = 1_000_000, 2_000_000
+    name = uuid.uuid4().hex
+    clock = f"local now = tonumber(redis.call('GET', 'clock:{{{name}}}'))\n"
+    take, give = (redis.register_script(clock + source(script)) for script in ("permit", "permit_return"))
+    keys = [f"permit:{{{name}}}:{number}" for number in range(len(windows))]
+    models = [Window(interval, held) for _ in windows]
+    now, taken = 1_000_000, []
+    for number, (move, pause) in enumerate(moves):
+        now += pause
+        redis.set(f"clock:{{{name}}}", now)
+        if move == "return" and taken:
+            grant = taken.pop(0)
+            args = [part for _, weight in windows for part in (interval, weight)]
+            give(keys=keys, args=[grant, *args])
+            for model, (_, weight) in zip(models, windows, strict=True):
+                model.give_back(grant, weight, now)
+            continue
+        args = [part for usable, weight in windows for part in (usable, interval, weight)]
+        said = int(take(keys=[f"permit:{{{name}}}:cool", *keys], args=[str(number), held, *args]))
+        expected = max(model.wait(*window, now) for model, window in zip(models, windows, strict=True))
+        assert said == expected
+        if said == 0:
+            taken.append(str(number))
+            for model, (_, weight) in zip(models, windows, strict=True):
+                model.take(str(number), weight, now)
 
 
 def test_a_cooldown_is_seen_by_everybody(redis: Redis, unique: str) -> None:

@@ -6,8 +6,6 @@
 -- ARGV[1] a name that is new for each request; ARGV[2] microseconds for which a permit is held whose answer never
 -- comes; then for each window: usable, interval in microseconds, weight
 -- Returns 0 for go, else the microseconds after which to ask again.
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
 local held = tonumber(ARGV[2])
 local wait = redis.call('PTTL', KEYS[1]) * 1000
 if wait < 0 then wait = 0 end

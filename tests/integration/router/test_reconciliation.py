@@ -1,0 +1,143 @@
+"""Journal against venue: what is ours is adopted, what is not is reported, and what Redis forgot comes back."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.stack.servers import Server, redis_server
+from tests.routing import Routing, routing
+from tests.simulation import Simulation
+from tests.waiting import until
+from tickrouter.history.connection import connect as connect_mongo
+from tickrouter.history.connection import database, ensure_indexes
+from tickrouter.history.outbox import store_orders
+from tickrouter.model.account import Account
+from tickrouter.model.ids import default_mark
+
+
+def order_by_hand(venue: Simulation, client_id: str, *, side: str = "buy", price: str = "90", amount: str = "1") -> str:
+    """An order that no router placed; its exchange id."""
+    fields = {
+        "quantity": amount,
+        "price": price,
+        "stopPrice": "0",
+        "newOrderClientId": client_id,
+        "orderMethod": "limit",
+        "orderType": side,
+        "pairSymbol": "BTCUSDT",
+    }
+    request = urllib.request.Request(
+        venue.base + "/api/v1/order", json.dumps(fields).encode(), venue.headers(), method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(json.load(answer)["data"]["id"])
+
+
+@pytest.fixture
+def often(venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str) -> Iterator[Routing]:
+    """A router that compares twice a second and finds fills by that alone."""
+    with routing(
+        venue,
+        tmp_path / "r",
+        unique,
+        redis_url=redis_url,
+        mongo_url=mongo_url,
+        router={"reconcile_interval": 0.5, "lease_ms": 600, "request_timeout": 2.0, "egress": unique},
+    ) as routed:
+        yield routed
+
+
+def alarms(router: Routing) -> list[str]:
+    return [event.alarm for event in router.events() if event.alarm]
+
+
+def test_foreign_orders_are_reported_once_and_left_alone(often: Routing, venue: Simulation) -> None:
+    exchange_oid = order_by_hand(venue, "someone-else")
+    often.start()
+    until(lambda: any(event.type == "foreign" for event in often.events()))
+    (event,) = [event for event in often.events() if event.type == "foreign"]
+    assert event.exchange_oid == exchange_oid
+    (row,) = venue.ledger("someone-else")["orders"]
+    assert row["status"] == "Untouched"
+
+
+def test_an_orphan_with_our_mark_is_adopted_and_can_be_cancelled(often: Routing, venue: Simulation) -> None:
+    client_oid = default_mark(Account.parse(often.account)) + "c" * 24
+    order_by_hand(venue, client_oid, price="101", amount="7")
+    often.start()
+    order = often.wait(client_oid, "PartiallyFilled")
+    assert order.filled == 5
+    assert alarms(often) == ["orphan"]
+    assert often.wait_event(often.send(action="cancel", client_oid=client_oid)).type == "command_done"
+    assert len(often.fills()) == len(venue.ledger(client_oid)["fills"])
+
+
+def test_a_second_venue_order_under_one_client_id_is_tracked_and_said_aloud(often: Routing, venue: Simulation) -> None:
+    often.start()
+    client_oid = often.place("b", "90", "1")
+    first = often.wait(client_oid, "New")
+    second = order_by_hand(venue, client_oid, price="101", amount="2")
+    until(lambda: "twin" in alarms(often))
+    (event,) = [event for event in often.events() if event.alarm == "twin"]
+    twin = often.wait(event.client_oid or "", "Filled")
+    assert (twin.exchange_oid, twin.parent, twin.filled) == (second, client_oid, 2)
+    still = often.order(client_oid)
+    assert still is not None
+    assert (still.status, still.exchange_oid, still.filled) == ("New", first.exchange_oid, 0)
+
+
+def test_a_difference_is_told_with_both_figures(often: Routing, venue: Simulation) -> None:
+    often.start()
+    client_oid = often.place("b", "100", "2")
+    order = often.wait(client_oid, "New")
+    often.kill()
+    venue.trade("BTCUSDT", "99.50", "2", "sell")
+    often.start()
+    often.wait(client_oid, "Filled")
+    assert order.exchange_oid is not None
+    assert len(often.fills()) == 1
+
+
+@pytest.fixture
+def orders_redis(tmp_path: Path) -> Iterator[Server]:
+    server = redis_server(tmp_path / "redis", appendfsync="always")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
+    venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
+) -> None:
+    settings: dict[str, Any] = {"capabilities": {"visibility_lag": 0.5, "stamp_tolerance": 0.5}}
+    with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **settings) as router:
+        router.start()
+        account = Account.parse(router.account)
+        db = database(connect_mongo(mongo_url), unique)
+        ensure_indexes(db)
+        copied, lost = router.place("b", "90", "1"), router.place("b", "91", "1")
+        order = router.wait(copied, "New")
+        router.wait(lost, "New")
+        never = "e" * 32
+        store_orders(db, [(1, order), (1, _imagined(order, never))])
+        db.events.insert_one({"_id": "x", "account": str(account), "epoch": 1, "seq": 9, "type": "halt", "fact": "run"})
+        router.redis.flushall()
+        router.wait(copied, "New", timeout=20)
+        assert router.wait(never, "NeverPlaced", timeout=20).exchange_oid is None
+        until(lambda: any(event.type == "foreign" for event in router.events()), 20)
+        assert {event.epoch for event in router.events()} == {2}
+        assert "redis_forgot" in alarms(router)
+        assert len(venue.ledger()["orders"]) == 2
+        router.wait(router.place("b", "92", "1"), "New")
+
+
+def _imagined(order: Any, client_oid: str) -> Any:
+    """A copy of an order that the venue never saw."""
+    return replace(order, client_oid=client_oid, exchange_oid=None, status="PendingNew", price=order.price + 3)
