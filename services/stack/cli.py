@@ -9,7 +9,7 @@ import typer
 
 from tickrouter.errors import TickrouterError
 
-from .commands import check, fills, history, init, order, services, streams, tail, up, version
+from .commands import check, fills, halt, history, init, order, risk, services, streams, tail, up, version
 from .commands.common import errors
 
 INTERRUPTED = 130
@@ -32,6 +32,9 @@ app.command()(services.archive)
 app.command()(services.simulate)
 app.command()(tail.tail)
 app.add_typer(order.app, name="order")
+app.command()(halt.halt)
+app.command()(halt.resume)
+app.add_typer(risk.app, name="risk")
 app.command()(fills.fills)
 app.command()(history.history)
 app.command()(streams.streams)

@@ -212,7 +212,8 @@ class OrdersClient(ControlsClient):
         """Wait for the answer to a command other than place, by the id that cancel, query, settle and so on return.
 
         Args:
-            command: its id, of this day or so: what Redis has trimmed is not searched.
+            command: its id; for an amend the new order's client id. Of this day or so: what Redis has trimmed is
+                not searched.
             timeout: seconds, None for ever.
             account: another than the client's.
 

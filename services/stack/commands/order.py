@@ -1,4 +1,4 @@
-"""`tickrouter order place | cancel | list | show`."""
+"""`tickrouter order place | amend | cancel | settle | list | show`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,30 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from tickrouter import client_controls
 from tickrouter.bus.connection import connect
 from tickrouter.bus.inspect import open_orders, order_steps
 from tickrouter.client import Client
-from tickrouter.errors import StorageError
+from tickrouter.errors import StorageError, TickrouterError
+from tickrouter.model.event import Event
 from tickrouter.model.money import plain
 from tickrouter.model.order import Order
 
-from .common import AccountOption, ConfigOption, ContractArgument, JsonOption, only_account, out, print_json, reachable
-from .tail import clock
+from .common import (
+    AccountOption,
+    ConfigOption,
+    ContractArgument,
+    JsonOption,
+    errors,
+    only_account,
+    out,
+    print_json,
+    reachable,
+)
+from .halt import OperatorOption
+from .order_story import events_in, evidence, steps_of, story, told
 
-app = typer.Typer(help="Place and cancel orders, and look at them.", no_args_is_help=True)
+app = typer.Typer(help="Place, amend, cancel and settle orders, and look at them.", no_args_is_help=True)
 
 LOOK = 0.05
 """Seconds between two looks at an order that was just placed."""
@@ -43,6 +56,20 @@ class Type(StrEnum):
     STOP_MARKET = "stop_market"
 
 
+class Verdict(StrEnum):
+    """An operator's verdict."""
+
+    NEVER_PLACED = "never-placed"
+    CANCELED = "canceled"
+    PLACED = "placed"
+
+
+_WORDS: dict[Verdict, client_controls.Verdict] = {
+    Verdict.NEVER_PLACED: "never_placed",
+    Verdict.CANCELED: "canceled",
+    Verdict.PLACED: "placed",
+}
+
 OidArgument = Annotated[str, typer.Argument(metavar="CLIENT_OID", help="The order's client id, 32 hex digits.")]
 
 
@@ -60,6 +87,9 @@ def place(
         Type | None, typer.Option("--type", help="Of the order.", show_default="limit with a price, else market")
     ] = None,
     ttl_ms: Annotated[int | None, typer.Option("--ttl-ms", min=1, help="Denied if not sent by then.")] = None,
+    cancel_after_ms: Annotated[
+        int | None, typer.Option("--cancel-after-ms", min=1, help="Cancelled by itself so long after its first New.")
+    ] = None,
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the router's first word.")] = 3.0,
     account: AccountOption = None,
     config: ConfigOption = None,
@@ -77,12 +107,73 @@ def place(
             quote_amount=quote_amount,
             stop_price=stop_price,
             ttl_ms=ttl_ms,
+            cancel_after_ms=cancel_after_ms,
         )
         order = _first_word(client, oid, wait)
-    if as_json:
-        print_json({"client_oid": oid} if order is None else fields(order))
-    else:
-        out.print(line(order) if order else f"{oid}  queued; no router has taken it yet", soft_wrap=True)
+    _say(oid, order, as_json)
+
+
+@app.command()
+def amend(
+    oid: OidArgument,
+    price: Annotated[str | None, typer.Option("--price", help="New limit, in quote.", show_default="as it is")] = None,
+    amount: Annotated[
+        str | None,
+        typer.Option("--amount", help="New total in base, what is filled included.", show_default="as it is"),
+    ] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")] = 10.0,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put another order in an open order's place, for what that leaves over; shows the new one.
+
+    At a venue without such a request the old order is cancelled first, and the new one placed when the venue has told
+    its final figures. Exit status 1 if the old one would not go: it was filled or cancelled before, for example.
+    """
+    if price is None and amount is None:
+        raise typer.BadParameter("say what is to change: --price, --amount or both")
+    settings = reachable(config)
+    with Client(settings, account=only_account(settings, account)) as client:
+        new = client.amend(oid, price, amount)
+        try:
+            _done(client.outcome(new, wait))
+        except TimeoutError:
+            order = None
+        else:
+            order = _first_word(client, new, wait)
+    _say(new, order, as_json)
+
+
+@app.command()
+def settle(
+    oid: OidArgument,
+    operator: OperatorOption,
+    verdict: Annotated[Verdict, typer.Option("--as", help="What it is, as far as you could find out.")],
+    reason: Annotated[str, typer.Option("--reason", help="What that rests on; recorded.")],
+    exchange_oid: Annotated[
+        str | None, typer.Option("--exchange-oid", help="The venue's id of it: with --as placed.")
+    ] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the router.")] = 10.0,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide an order that is InDoubt where evidence cannot, with your name and reason on record.
+
+    Look at the venue's own pages first: a wrong verdict is how an order is doubled or lost.
+    """
+    if (verdict is Verdict.PLACED) is not (exchange_oid is not None):
+        raise typer.BadParameter("belongs to --as placed, which needs it", param_hint="--exchange-oid")
+    settings = reachable(config)
+    with Client(settings, account=only_account(settings, account)) as client:
+        command = client.settle(oid, _WORDS[verdict], operator, reason, exchange_oid=exchange_oid)
+        try:
+            _done(client.outcome(command, wait))
+        except TimeoutError as error:
+            raise StorageError(f"{error}: is a router running?") from error
+        order = client.order(oid)
+    _say(oid, order, as_json)
 
 
 @app.command()
@@ -125,27 +216,27 @@ def list_(account: AccountOption = None, config: ConfigOption = None, as_json: J
 def show(
     oid: OidArgument, account: AccountOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show an order: how far it came, and what the venue or we said at each step.
+    """Show an order: how far it came, what the venue or we said at each step, evidence, and alarms.
 
-    Exit status 1 if the journal has no such order (any more).
+    Exit status 1 if there is no such order, neither in the journal nor in MongoDB's copy.
     """
     settings = reachable(config)
     name = only_account(settings, account)
     with connect(settings.orders_redis_url) as redis, Client(settings, account=name) as client:
         order = client.order(oid)
-        steps = order_steps(redis, name, oid)
-    if order is None:
-        raise StorageError(f"the journal of {name} has no order {oid}: not admitted yet, or done and long gone")
+        steps = steps_of(order_steps(redis, name, oid))
+        events, trouble = events_in(redis, settings, name, oid)
+    if order is None and not events:
+        raise StorageError(f"{name} has no order {oid}: no router has taken it yet, or it never was")
+    if trouble is not None:
+        errors.print(f"older events are not shown: {trouble}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
-        print_json({**fields(order), "steps": steps})
+        known = {"client_oid": oid} if order is None else fields(order)
+        print_json({**known, "steps": [asdict(step) for step in steps], "events": [told(event) for event in events]})
         return
-    out.print(line(order), soft_wrap=True)
-    for step in steps:
-        moment, _, rest = step.partition(" ")
-        out.print(f"  [dim]{clock(int(moment))}[/dim] {escape(rest)}", soft_wrap=True)
-    for fill in order.fills.values():
-        cost = f"fee {plain(fill.fee)} {fill.fee_currency}"
-        out.print(f"  fill {fill.trade_id}: {plain(fill.amount)} at {plain(fill.price)}, {cost}", soft_wrap=True)
+    lines = [f"{oid}  never was an order"] if order is None else [line(order), *evidence(order)]
+    for text in (*lines, *story(steps, events)):
+        out.print(text, soft_wrap=True)
 
 
 def fields(order: Order) -> dict[str, Any]:
@@ -153,6 +244,7 @@ def fields(order: Order) -> dict[str, Any]:
     found = asdict(order)
     found |= {"account": str(order.account), "contract": str(order.contract)}
     found["fills"] = [fill.to_wire() for fill in order.fills.values()]
+    found["replacement"] = order.replacement.to_wire() if order.replacement is not None else None
     return {name: plain(value) if isinstance(value, Decimal) else value for name, value in found.items()}
 
 
@@ -170,6 +262,24 @@ def line(order: Order) -> str:
         filled += f" at {order.average_price:.10g}"
     why = f"  [red]{escape(order.reason.kind)}: {escape(order.reason.text)}[/red]" if order.reason else ""
     return f"{order.client_oid}  [bold]{order.status}[/bold]  {what}, {filled}{why}"
+
+
+def _say(oid: str, order: Order | None, as_json: bool) -> None:
+    if as_json:
+        print_json({"client_oid": oid} if order is None else fields(order))
+    else:
+        out.print(line(order) if order else f"{oid}  queued; no router has taken it yet", soft_wrap=True)
+
+
+def _done(event: Event) -> None:
+    """The command was done.
+
+    Raises:
+        TickrouterError: it was not, and why.
+    """
+    if event.type != "command_done":
+        why = f"{event.reason.kind}: {event.reason.text}" if event.reason else "no reason given"
+        raise TickrouterError(f"{event.type.replace('_', ' ')}: {why}")
 
 
 def _first_word(client: Client, oid: str, wait: float) -> Order | None:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 from tickrouter.bus import order_hash
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.keys import AccountKeys, MarketKeys
-from tickrouter.bus.subscribe import EntryId, parse_id, read_before
+from tickrouter.bus.subscribe import Entry, EntryId, parse_id, read_before
 from tickrouter.errors import StorageError
 
 _PAGE = 5_000
@@ -192,6 +192,20 @@ def order_steps(redis: Redis, account: str, client_oid: str) -> list[str]:
     except RedisError as error:
         raise StorageError(f"Redis does not answer: {error}") from error
     return order_hash.history(raw)
+
+
+def events_about(redis: Redis, account: str, client_oid: str) -> list[Entry]:
+    """Entries of the event stream that name an order, newest first, of those that Redis still holds.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    found: list[Entry] = []
+    before: EntryId | None = None
+    while page := read_before(redis, AccountKeys(account).events, before, count=_PAGE):
+        found += [entry for entry in page if client_oid.encode() in entry.data]
+        before = page[-1].id
+    return found
 
 
 def _text(value: object) -> str:

@@ -29,10 +29,16 @@ def tickrouter(folder: Path, *arguments: str, **environment: str) -> subprocess.
 
 
 COMMANDS = ["up", "check", "init", "collect", "route", "archive", "simulate", "tail", "fills", "history", "streams"]
+COMMANDS += ["halt", "resume"]
+ORDER_COMMANDS = ["place", "amend", "cancel", "settle", "list", "show"]
+RISK_COMMANDS = ["show", "set", "unset"]
 
 
 @pytest.mark.parametrize(
-    "command", [[name] for name in COMMANDS] + [["order", name] for name in ("place", "cancel", "list", "show")]
+    "command",
+    [[name] for name in COMMANDS]
+    + [["order", name] for name in ORDER_COMMANDS]
+    + [["risk", name] for name in RISK_COMMANDS],
 )
 def test_every_command_explains_itself_and_its_options(command: list[str]) -> None:
     result = CliRunner().invoke(cli.app, [*command, "--help"])
@@ -79,7 +85,19 @@ def test_a_wrong_configuration_names_file_key_found_and_allowed(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["up", "--for", "soon"], ["up", "--market", "no-such-file"], ["tail"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["up", "--for", "soon"],
+        ["up", "--market", "no-such-file"],
+        ["tail"],
+        ["risk", "set", "btcturk/main", "price_band"],
+        ["order", "amend", "0" * 32],
+        ["order", "settle", "0" * 32, "--as", "placed", "--reason", "seen"],
+        ["order", "settle", "0" * 32, "--as", "canceled", "--reason", "seen", "--exchange-oid", "7"],
+        ["order", "settle", "0" * 32, "--as", "gone", "--reason", "seen"],
+        ["order", "settle", "0" * 32, "--as", "canceled"],
+    ],
 )
 def test_wrong_usage_is_status_2(tmp_path: Path, arguments: list[str]) -> None:
     done = tickrouter(tmp_path, *arguments)
