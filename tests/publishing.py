@@ -43,7 +43,8 @@ class RouterPen:
         self.fill_seq += 1
         fill = {"seq": self.fill_seq, "trade_id": str(700 + self.fill_seq), "price": "1000.5", "amount": amount}
         fill |= {"fee": "0.45", "fee_currency": "try", "liquidity": "taker", "time": TIME}
-        body = self._body({"type": "fill", "client_oid": client_oid, "status": "PartiallyFilled", "fill": fill})
+        head = {"type": "fill", "client_oid": client_oid, "contract": "btcturk/btc.try", "side": "b"}
+        body = self._body(head | {"status": "PartiallyFilled", "fill": fill})
         self._add(self.keys.events, self.seq, body)
         return self._add(self.keys.fills, self.fill_seq, body)
 

@@ -94,6 +94,7 @@ EVENTS = st.builds(
     fact=optional(TEXTS),
     tags=MAPS,
     contract=optional(TEXTS),
+    side=optional(st.sampled_from(["b", "s"])),
 )
 
 JUNK = st.recursive(

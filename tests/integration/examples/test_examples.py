@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[3]
 ACCOUNT = "btcturk/main"
 
 
-def run(name: str, *arguments: str, **environment: str) -> str:
-    """Output of an example; fails where its exit status is not 0."""
+def run(name: str, *arguments: str, status: int = 0, **environment: str) -> str:
+    """Output of an example; fails where its exit status is not `status`."""
     paths = os.pathsep.join([str(ROOT / "shared"), str(ROOT)])
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / name), *arguments],
@@ -36,7 +36,7 @@ def run(name: str, *arguments: str, **environment: str) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stdout
 
 
@@ -138,6 +138,41 @@ def test_an_order_with_a_plain_redis_client(own_redis: str) -> None:
         ["1-2", "fill", "PartiallyFilled"],
         ["1-3", "order", "Filled"],
     ]
+
+
+def test_fills_are_consumed_once_over_restarts(own_redis: str, tmp_path: Path) -> None:
+    where = {"ORDERS_REDIS_URL": own_redis, "POSITION_FILE": str(tmp_path / "position")}
+    with connect_redis(own_redis) as redis:
+        pen = RouterPen(redis, ACCOUNT)
+
+        def consume(status: int = 0) -> list[str]:
+            return run("consume_fills.py", "0.2", status=status, **where).splitlines()
+
+        def fill(count: int) -> None:
+            for _ in range(count):
+                pen.fill("a" * 32)
+
+        assert consume() == []
+        fill(3)
+        assert [line.split()[0] for line in consume()] == ["1-1", "1-2", "1-3"]
+        fill(2)
+        assert [line.split()[0] for line in consume()] == ["1-4", "1-5"]
+        fill(4)
+        redis.xtrim(pen.keys.fills, maxlen=2, approximate=False)
+        said = "\n".join(consume(status=3))
+        assert "1-5 is not followed by 1-8; read MongoDB" in said
+        assert "{epoch: 1, seq: {$gt: 5}}" in said
+        (tmp_path / "position").write_text("1-7")
+        assert [line.split()[0] for line in consume()] == ["1-8", "1-9"]
+        pen.epoch, pen.fill_seq = 2, 0
+        fill(1)
+        assert "1-9 is not followed by 2-1" in consume(status=3)[0]
+
+
+def test_the_consumer_is_thirty_lines() -> None:
+    source = (ROOT / "examples/consume_fills.py").read_text().partition('"""\n\n')[2]
+    assert len([line for line in source.splitlines() if line]) <= 30
+    assert "tickrouter" not in source.replace("TICKROUTER_ACCOUNT", "")
 
 
 def test_the_plain_program_is_short_and_imports_nothing_of_ours() -> None:
