@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgpack
 import pytest
@@ -14,12 +14,14 @@ import pytest
 from tickrouter.bus.codec import pack_map, pack_record, unpack_map, unpack_record
 from tickrouter.bus.keys import AccountKeys, MarketKeys
 from tickrouter.bus.subscribe import balance_of
+from tickrouter.core.risk import RULES
 from tickrouter.model.account import Balance
 from tickrouter.model.bar import Bar
 from tickrouter.model.book import Book
-from tickrouter.model.command import Command
-from tickrouter.model.event import Event
+from tickrouter.model.command import Action, Command
+from tickrouter.model.event import Event, EventType
 from tickrouter.model.feed import Feed
+from tickrouter.model.order import Status
 from tickrouter.model.record import Record
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
@@ -97,3 +99,20 @@ def test_every_key_stands_in_the_page() -> None:
     keys += [market.stream(kind) for kind in ("tick", "trade", "book", "feed", "bar:<period>")]
     keys += [market.through, market.lease]
     assert [key for key in keys if f"`{key}`" not in TEXT] == []
+
+
+@pytest.mark.parametrize("words", [get_args(Action), get_args(EventType)])
+def test_every_action_and_type_stands_in_the_page(words: tuple[str, ...]) -> None:
+    assert [word for word in words if f"`{word}`" not in TEXT] == []
+
+
+def test_every_status_stands_in_the_page() -> None:
+    assert [str(status) for status in Status if str(status) not in TEXT] == []
+
+
+def test_the_page_lists_every_risk_rule_and_no_other() -> None:
+    table = TEXT.partition("| rule | value | denied as |")[2].partition("\n\n")[0]
+    listed = [
+        re.sub("<(quote|base)>", "<currency>", name) for name in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    ]
+    assert sorted(listed) == sorted(RULES)

@@ -26,7 +26,7 @@ def test_files_that_it_links_to_exist() -> None:
 def test_commands_that_are_shown_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     commands = {file.stem for file in (ROOT / "services" / "stack" / "commands").glob("*.py")}
-    commands |= {"collect", "route", "archive", "simulate"}
+    commands |= {"collect", "route", "archive", "simulate", "resume"}
     shown = re.findall(r"`tickrouter (\w+)", text)
     for block in re.findall(r"```sh\n(.*?)```|((?:^ {4,}.*\n)+)", text, re.DOTALL | re.MULTILINE):
         shown += re.findall(r"^ *tickrouter (\w+)", "".join(block), re.MULTILINE)
