@@ -152,6 +152,7 @@ class Engine:
         name = str(self.account)
         held = router.request_timeout + MARGIN
         permits = Permits(self._redis, venue, card.rules, account=name, ip=router.egress, held=held)
+        permits.prepare()
         http = HttpClient(venue, timeout=router.request_timeout, connections=router.workers + 16)
         keys = config.keys(self.account)
         adapter = trading_adapter(card, key=keys.rest, socket_key=keys.socket)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from tickrouter import logs
@@ -14,6 +16,7 @@ from tickrouter.model.event import Event, EventType, Reason
 from .actions import Actions
 from .desk import Desk
 from .places import Places
+from .sender import Task
 from .works import Works
 
 MAX_COMMAND = 64 * 1024
@@ -24,6 +27,19 @@ _MS = 1_000_000
 _DAY_MS = 24 * 3600 * 1000
 
 
+class Once:
+    """A call that is made once, however often it is asked for."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._made = False
+
+    def __call__(self) -> None:
+        if not self._made:
+            self._made = True
+            self._call()
+
+
 class Intake:
     """Reads the queue of one account."""
 
@@ -32,48 +48,85 @@ class Intake:
         self._places = places
         self._actions = actions
         self._works = works
+        self._lead = threading.Lock()
+        self._followers = threading.Lock()
+        self._waiting = 0
         self._log = logs.get("intake")
 
-    def run(self) -> None:
-        """Until the tenure ends: first what was claimed and not admitted, then what comes."""
+    def run_pending(self) -> None:
+        """Admit what an earlier holder of the lease claimed and did not admit."""
         for entry in self._desk.journal.claim(pending=True, count=1_000_000):
-            self.take(entry)
-        while not self._desk.stop.is_set():
-            for entry in self._desk.journal.claim(pending=False, block_ms=BLOCK_MS):
-                self.take(entry)
+            self._go(self.take(entry))
 
-    def take(self, entry: Entry) -> None:
-        """Admit one entry, deny it, or put it aside."""
+    def run(self) -> None:
+        """One of several threads, until the tenure ends: lead, that is read and admit; then send what was read.
+
+        Whoever leads reads the queue alone, so commands are admitted in their order. It passes the lead on just
+        before its own order's request leaves, so no order is handed from thread to thread on its way out.
+        """
+        while not self._desk.stop.is_set():
+            with self._followers:
+                self._waiting += 1
+            self._lead.acquire()
+            with self._followers:
+                self._waiting -= 1
+            passed = Once(self._lead.release)
+            try:
+                task = self._read()
+                if task is not None:
+                    task(passed)
+            finally:
+                passed()
+
+    def _read(self) -> Task | None:
+        """Admit what has come; one task for this thread, if another can take the lead meanwhile."""
+        if self._desk.stop.is_set():
+            return None
+        tasks = [self.take(entry) for entry in self._desk.journal.claim(pending=False, block_ms=BLOCK_MS)]
+        found = [task for task in tasks if task is not None]
+        own = found.pop(0) if found and self._waiting else None
+        for task in found:
+            self._go(task)
+        return own
+
+    def _go(self, task: Task | None) -> None:
+        if task is not None:
+            self._desk.send(task, _nothing)
+
+    def take(self, entry: Entry) -> Task | None:
+        """Admit one entry, deny it, or put it aside; what sends it, if it may leave at once."""
         self._desk.count("commands")
         if entry.data is None:
             self._bury(entry, "no field d")
-            return
+            return None
         try:
             wire = unpack_map(entry.data, limit=MAX_COMMAND)
         except Unreadable as error:
             self._bury(entry, str(error))
-            return
+            return None
         try:
             command = Command.from_wire(wire)
         except InvalidValue as error:
             self._invalid(entry, wire, error)
-            return
+            return None
         if command.account != self._desk.account:
             self._refuse(entry, command, Reason("account", f"this is the queue of {self._desk.account}"))
         elif command.action == "place":
-            self._places.take(entry, command, self._forget_before_ms())
+            return self._places.take(entry, command, self._forget_before_ms())
         else:
             self._admit_work(entry, command)
+        return None
 
     def _admit_work(self, entry: Entry, command: Command) -> None:
         work, marked = self._actions.plan(command)
-        wanted = None
-        if work.replacement is not None:
-            taken = self._event("amend_rejected", command.id, Reason("duplicate", "the new client_oid is taken"))
-            wanted = (work.replacement.client_oid, replace(taken, client_oid=command.orig_client_oid))
+        wanted = work.replacement.client_oid if work.replacement is not None else None
         outcome = self._desk.journal.admit_work(
             entry, command.id, work.to_bytes(), marked, forget_before_ms=self._forget_before_ms(), wanted=wanted
         )
+        if outcome == "DUPLICATE":
+            taken = self._event("amend_rejected", command.id, Reason("duplicate", "the new client_oid is taken"))
+            self._deny(entry, command.id, replace(taken, client_oid=command.orig_client_oid))
+            return
         unanswered_before = outcome == "REPEAT" and self._works.is_unknown(command.id)
         if outcome == "ADMITTED" or (unanswered_before and command.id in self._desk.journal.work()):
             self._actions.start(work)
@@ -108,3 +161,7 @@ class Intake:
 
     def _forget_before_ms(self) -> int:
         return int(self._desk.clock.now() // _MS - self._desk.router.seen_days * _DAY_MS)
+
+
+def _nothing() -> None:
+    """There is no lead to pass on."""

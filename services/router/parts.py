@@ -39,6 +39,8 @@ from .works import Work, Works
 _MS = 1_000_000
 CLOCK_EVERY = 60.0
 """Seconds between two measurements of the venue's clock."""
+CREW = 4
+"""Threads that read the queue in turns."""
 JOIN = 5.0
 """Seconds that a part has to end."""
 
@@ -83,7 +85,7 @@ class Parts:
     def run(self) -> None:
         """Until the tenure ends."""
         runs: dict[str, Callable[[], None]] = {
-            "intake": self._intake.run,
+            **{f"intake-{number}": self._intake.run for number in range(CREW)},
             "places": self._sender.run_places,
             "cancels": self._sender.run_cancels,
             "returns": self._desk.venue.run_returns,
@@ -100,6 +102,7 @@ class Parts:
             threading.Thread(target=self._part, args=(run,), name=f"{part}-{self._desk.account}", daemon=True)
             for part, run in runs.items()
         ]
+        self._desk.guarded(self._intake.run_pending)
         for thread in threads:
             thread.start()
         self._desk.stop.wait()

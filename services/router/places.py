@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tickrouter.bus.journal import Entry
-from tickrouter.core import order_events, order_life
+from tickrouter.bus.journal import Admission, Entry
+from tickrouter.bus.permits import Grant
+from tickrouter.core import order_life
 from tickrouter.core.facts import Denied, Forgotten
+from tickrouter.core.order_events import first_event
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.order import Order, Status
 
 from .desk import Desk
 from .guard import Guard
-from .sender import Sender
+from .sender import Sender, Task
 
 _MS = 1_000_000
 _HALT = Reason("halt", "the account is halted: no new order is taken")
@@ -28,36 +30,65 @@ class Places:
         self._sender = sender
         self._guard = guard
 
-    def take(self, entry: Entry, command: Command, forget_before_ms: int) -> None:
-        """Admit a place, or deny it with the reason."""
+    def take(self, entry: Entry, command: Command, forget_before_ms: int) -> Task | None:
+        """Admit a place, or deny it with the reason.
+
+        Returns:
+            What sends it, if it may leave at once: its permits were taken in the same write.
+        """
         now = self._desk.clock.now()
         order = _order(entry, command, self._desk.router.ttl_ms)
         first, denial = self._first_step(entry, command, order, now)
-        outcome = self._desk.journal.admit_place(
-            entry,
-            first,
-            order_events.first_event(first, now),
-            order_life.apply(order, Denied(_HALT), now),
-            Event(
-                self._desk.account,
-                "command_denied",
-                now,
-                command=command.id,
-                client_oid=command.client_oid,
-                reason=_DUPLICATE,
-            ),
-            forget_before_ms=forget_before_ms,
-        )
+        event = first_event(first, now)
+        grant: Grant | None = None
+        if denial is None and first.status is Status.PENDING_NEW and self._sender.is_idle:
+            outcome, grant = self._admit_with_permits(entry, first, event, forget_before_ms)
+        else:
+            outcome = self._desk.journal.admit_place(entry, first, event, forget_before_ms=forget_before_ms)
         self._desk.count(f"place_{outcome.lower()}")
-        if denial is not None or outcome in ("HALTED", "DUPLICATE"):
-            self._desk.count("denied")
-        if outcome == "REPEAT":
+        if outcome != "ADMITTED" and grant is not None:
+            self._desk.venue.give_back(grant)
+        if outcome in ("HALTED", "DUPLICATE"):
+            self._refused(entry, command, order, outcome, forget_before_ms)
+        elif outcome == "REPEAT":
             self._go_on_after_repeat(command)
-        elif outcome == "ADMITTED" and denial is None:
-            self._guard.admitted(command, now)
-            lane = self._desk.add(first)
-            if first.status is Status.PENDING_NEW:
-                self._sender.place(lane)
+        elif denial is not None:
+            self._desk.count("denied")
+        else:
+            return self._admitted(command, first, grant, now)
+        return None
+
+    def _admit_with_permits(
+        self, entry: Entry, first: Order, event: Event, forget_before_ms: int
+    ) -> tuple[Admission, Grant | None]:
+        wanted, call = self._desk.venue.permits.asking(self._sender.place_endpoint(first))
+        outcome, answer = self._desk.journal.admit_place_with_permits(
+            entry, first, event, call, forget_before_ms=forget_before_ms
+        )
+        taken = self._desk.venue.permits.granted(wanted, answer)
+        return outcome, taken if isinstance(taken, Grant) else None
+
+    def _admitted(self, command: Command, first: Order, grant: Grant | None, now: int) -> Task | None:
+        self._guard.admitted(command, now)
+        lane = self._desk.add(first)
+        if grant is not None:
+            return self._sender.task(lane, grant)
+        if first.status is Status.PENDING_NEW:
+            self._sender.place(lane)
+        return None
+
+    def _refused(self, entry: Entry, command: Command, order: Order, outcome: Admission, forget_before_ms: int) -> None:
+        """Nothing was written: the account is halted, or the client id is taken. Say so."""
+        self._desk.count("denied")
+        now = self._desk.clock.now()
+        journal = self._desk.journal
+        if outcome == "HALTED":
+            denied = order_life.apply(order, Denied(_HALT), now).order
+            outcome = journal.admit_place(entry, denied, first_event(denied, now), forget_before_ms=forget_before_ms)
+        if outcome == "DUPLICATE":
+            event = Event(self._desk.account, "command_denied", now, command=command.id, reason=_DUPLICATE)
+            event = replace(event, client_oid=command.client_oid)
+            journal.admit_refused(entry, command.id, event, forget_before_ms=forget_before_ms)
 
     def _first_step(self, entry: Entry, command: Command, order: Order, now: int) -> tuple[Order, Reason | None]:
         """The order as it is admitted: pending, in doubt, or denied.

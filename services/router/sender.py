@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from tickrouter import logs
 from tickrouter.bus.permits import Grant
@@ -26,6 +27,10 @@ _DENIALS = {
 }
 
 
+Task = Callable[[Callable[[], None]], None]
+"""Sends one order in the caller's thread; calls what it is given just before the request leaves."""
+
+
 class Sender:
     """Two lines, one of places and one of cancels; each takes permits in its own order."""
 
@@ -37,13 +42,29 @@ class Sender:
         self._cancels: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
         self._endpoints: dict[str, str] = {}
         self._queued: set[str] = set()
+        self._waiting = 0
         self._lock = threading.Lock()
         self._log = logs.get("sender")
         desk.listeners.append(self._changed)
 
     def place(self, lane: Lane) -> None:
         """Send an order when its turn comes."""
+        with self._lock:
+            self._waiting += 1
         self._places.put(lane)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no place waits for permits: the next one overtakes nobody."""
+        return not self._waiting
+
+    def place_endpoint(self, order: Order) -> str:
+        """`METHOD /path` of a place."""
+        return self._endpoint("place", lambda: self._desk.venue.adapter.place(order, 0).endpoint)
+
+    def task(self, lane: Lane, grant: Grant) -> Task:
+        """What sends an order whose permits are taken."""
+        return partial(self._place, lane, grant)
 
     def cancel(self, lane: Lane) -> None:
         """Send a cancel when its turn comes; one that waits already is enough."""
@@ -75,9 +96,11 @@ class Sender:
     # --- places
 
     def _place_when_permitted(self, lane: Lane) -> None:
-        venue = self._desk.venue
-        endpoint = self._endpoint("place", lambda: venue.adapter.place(lane.order, 0).endpoint)
-        grant = venue.permit(endpoint, lambda: self._may_leave(lane))
+        try:
+            grant = self._desk.venue.permit(self.place_endpoint(lane.order), lambda: self._may_leave(lane))
+        finally:
+            with self._lock:
+                self._waiting -= 1
         if grant is not None:
             self._desk.send(self._place, lane, grant)
         elif lane.order.status is Status.PENDING_NEW:
@@ -87,7 +110,7 @@ class Sender:
         order = lane.order
         return order.status is Status.PENDING_NEW and self._desk.clock.now() < _deadline_ms(order) * _MS
 
-    def _place(self, lane: Lane, grant: Grant) -> None:
+    def _place(self, lane: Lane, grant: Grant, leaving: Callable[[], None] = lambda: None) -> None:
         venue = self._desk.venue
         if lane.order.status is not Status.PENDING_NEW or lane.order.stamp is not None:
             venue.give_back(grant)
@@ -100,6 +123,7 @@ class Sender:
         if outcome != "DONE":
             venue.give_back(grant)
             return
+        leaving()
         try:
             exchange_oid = venue.send(request, venue.adapter.read_placed, grant)
         except DefiniteError as error:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 Build = Callable[[int], Request]
 Read = Callable[[Answer], T]
 
+RETURN_AFTER = 0.002
+"""Seconds by which a return waits: the answer itself is journaled first."""
 LONGEST_WAIT = 0.25
 """Seconds after which a wait for permits looks again whether it is still wanted."""
 COOLDOWN = 1.0
@@ -42,7 +44,7 @@ class VenueLink:
         self.clock = VenueClock(clock)
         self._own_clock = clock
         self._http = http
-        self._permits = permits
+        self.permits = permits
         self._stop = stop
         self._returns: queue.SimpleQueue[Grant] = queue.SimpleQueue()
         self._log = logs.get("venue")
@@ -61,7 +63,7 @@ class VenueLink:
             Stopped: the router ends.
         """
         while wanted():
-            taken = self._permits.take(endpoint)
+            taken = self.permits.take(endpoint)
             if isinstance(taken, Grant):
                 return taken
             if self._stop.wait(min(taken, LONGEST_WAIT)):
@@ -98,20 +100,22 @@ class VenueLink:
             if error.kind == "rate_limit":
                 seconds = error.retry_after or COOLDOWN
                 self._log.warning("refused by limit", endpoint=request.endpoint, seconds=seconds)
-                self._permits.cool_down(request.endpoint, seconds)
+                self.permits.cool_down(request.endpoint, seconds)
             raise
 
     def run_returns(self) -> None:
         """Until the router ends: return permits whose answers are back, off the path of orders."""
         while not self._stop.is_set():
             with suppress(queue.Empty):
-                self._permits.give_back(self._returns.get(timeout=LONGEST_WAIT))
+                grant = self._returns.get(timeout=LONGEST_WAIT)
+                self._stop.wait(RETURN_AFTER)
+                self.permits.give_back(grant)
 
     def drain_returns(self) -> None:
         """Return what is left at the end."""
         with suppress(queue.Empty, StorageError):
             while True:
-                self._permits.give_back(self._returns.get_nowait())
+                self.permits.give_back(self._returns.get_nowait())
 
     def ask(self, build: Build, read: Read[T]) -> T:
         """A read: permits, stamp, send; signed again once where the venue calls the stamp invalid.
@@ -145,4 +149,4 @@ class VenueLink:
 
     def permits_used(self) -> dict[str, tuple[int, int]]:
         """Permits granted and usable, by rule."""
-        return self._permits.used()
+        return self.permits.used()

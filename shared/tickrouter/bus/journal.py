@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from tickrouter.bus import order_hash
 from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
+from tickrouter.bus.direct import Call, Direct, Part
 from tickrouter.bus.keys import AccountKeys
 from tickrouter.bus.scripts import Script
 from tickrouter.core.order_life import Change
@@ -70,6 +71,7 @@ class Journal:
 
     def __init__(self, redis: Redis, account: str, token: Callable[[], str]) -> None:
         self._redis: Any = redis
+        self._direct = Direct(redis)
         self._token = token
         self.account = account
         self.keys = AccountKeys(account)
@@ -118,8 +120,9 @@ class Journal:
         promoted = set(str(found.get("master_replid2", "0"))) != {"0"}
         if promoted or found.get("role") != "master":
             return now_ms
-        started = int(found["server_time_usec"]) // 1000 - int(found["uptime_in_seconds"]) * 1000
-        return min(now_ms, started)
+        # Both count whole seconds: it started before the end of that second.
+        second = int(found["server_time_usec"]) // 1_000_000 - int(found["uptime_in_seconds"])
+        return min(now_ms, (second + 1) * 1000)
 
     def go_on(self, meta: Meta) -> None:
         """Continue in the epoch that is open."""
@@ -188,23 +191,21 @@ class Journal:
 
     # --- writing
 
-    def admit_place(
-        self, entry: Entry, order: Order, event: Event, halted: Change, duplicate: Event, *, forget_before_ms: int
-    ) -> Admission:
-        """Admit a place, or write its denial: an order that is final already does not go to the open ones."""
-        fields = order_hash.to_hash(order)
-        halted_fields = order_hash.to_hash(halted.order)
-        body = {
-            "kind": "place",
-            "client_oid": order.client_oid,
-            "is_open": not order.is_done,
-            "fields": _flat(fields),
-            "event": _split(event),
-            "halted_fields": _flat(halted_fields),
-            "halted_event": _split(halted.events[-1]) if halted.events else _split(event),
-            "duplicate_event": _split(duplicate),
-        }
-        return self._admit(entry, order.command, [self.keys.order(order.client_oid)], body, forget_before_ms)
+    def admit_place(self, entry: Entry, order: Order, event: Event, *, forget_before_ms: int) -> Admission:
+        """Admit a place, or write its denial: an order that is final already does not go to the open ones.
+
+        DUPLICATE and HALTED have written nothing: the caller says what comes of the command.
+        """
+        return self._admit(entry, order.command, *self._place(order, event), forget_before_ms)
+
+    def admit_place_with_permits(
+        self, entry: Entry, order: Order, event: Event, permits: Call, *, forget_before_ms: int
+    ) -> tuple[Admission, Any]:
+        """The same in one write with the call that takes its permits; also returns that call's answer."""
+        orders, body = self._place(order, event)
+        names, args = self._admission(entry, order.command, orders, body, forget_before_ms)
+        outcome, answer = self._write("admit", names, args, beside=permits)
+        return outcome, answer
 
     def admit_work(
         self,
@@ -214,29 +215,44 @@ class Journal:
         marked: list[str],
         *,
         forget_before_ms: int,
-        wanted: tuple[str, Event] | None = None,
+        wanted: str | None = None,
     ) -> Admission:
         """Admit any other command; the orders `marked` are asked to be cancelled from here on.
 
-        `wanted` is the client id that an amend's new order is to have, and the event if it is taken: DUPLICATE then.
+        `wanted` is the client id that an amend's new order is to have: DUPLICATE, and nothing written, if it is taken.
         """
         keys = [self.keys.order(oid) for oid in marked]
         body: dict[str, Any] = {"kind": "work", "work": work}
         if wanted is not None:
-            keys.append(self.keys.order(wanted[0]))
-            body |= {"wanted": 1, "duplicate_event": _split(wanted[1])}
+            keys.append(self.keys.order(wanted))
+            body["wanted"] = 1
         return self._admit(entry, command, keys, body, forget_before_ms)
 
     def admit_refused(self, entry: Entry, command: str, event: Event, *, forget_before_ms: int) -> Admission:
         """Take a command off the queue that comes to nothing but an event."""
         return self._admit(entry, command, [], {"kind": "refused", "event": _split(event)}, forget_before_ms)
 
+    def _place(self, order: Order, event: Event) -> tuple[list[str], dict[str, Any]]:
+        body = {
+            "kind": "place",
+            "client_oid": order.client_oid,
+            "is_open": not order.is_done,
+            "fields": _flat(order_hash.to_hash(order)),
+            "event": _split(event),
+        }
+        return [self.keys.order(order.client_oid)], body
+
+    def _admission(
+        self, entry: Entry, command: str, orders: list[str], body: dict[str, Any], forget_before_ms: int
+    ) -> tuple[list[str], list[Part]]:
+        keys = self.keys
+        names = [keys.orders, keys.seen, keys.events, keys.fills, keys.open, keys.work, keys.halt, *orders]
+        return names, [entry.id, command, entry.ms, forget_before_ms, _raw(body)]
+
     def _admit(
         self, entry: Entry, command: str, orders: list[str], body: dict[str, Any], forget_before_ms: int
     ) -> Admission:
-        keys = self.keys
-        names = [keys.orders, keys.seen, keys.events, keys.fills, keys.open, keys.work, keys.halt, *orders]
-        outcome: Admission = self._write("admit", names, [entry.id, command, entry.ms, forget_before_ms, _raw(body)])
+        outcome: Admission = self._write("admit", *self._admission(entry, command, orders, body, forget_before_ms))[0]
         return outcome
 
     def step(
@@ -273,7 +289,7 @@ class Journal:
             names.append(keys.order(change.child.client_oid))
             fields = order_hash.to_hash(change.child)
             body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields)}
-        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])
+        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])[0]
         return outcome
 
     def adopt(self, order: Order, events: tuple[Event, ...]) -> bool:
@@ -287,29 +303,33 @@ class Journal:
         }
         keys = self.keys
         names = [keys.order(order.client_oid), keys.open, keys.events, keys.fills, keys.xoid]
-        return bool(self._write("adopt", names, [_raw(_without_none(body))]) == "DONE")
+        return bool(self._write("adopt", names, [_raw(_without_none(body))])[0] == "DONE")
 
     def tell(self, events: tuple[Event, ...], *, command: str | None = None) -> bool:
         """Publish events of no order, ending a command's work; False if that had ended before."""
         body = _without_none({"events": [_split(event) for event in events], "command": command})
         names = [self.keys.events, self.keys.fills, self.keys.work]
-        return bool(self._write("tell", names, [_raw(body)]) == "DONE")
+        return bool(self._write("tell", names, [_raw(body)])[0] == "DONE")
 
     def bury(self, entry: Entry, reason: str, kept: int) -> None:
         """Put an entry that cannot be read aside."""
         data = entry.data or b""
         digest = hashlib.sha256(data).hexdigest()
-        args = [entry.id, reason[:500], data[:_DEAD_BYTES], digest, len(data), kept]
+        args: list[Part] = [entry.id, reason[:500], data[:_DEAD_BYTES], digest, len(data), kept]
         self._write("bury", [self.keys.orders, self.keys.dead], args)
 
-    def _write(self, name: str, keys: list[str], args: list[Any]) -> Any:
-        """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again."""
+    def _write(self, name: str, keys: list[str], args: list[Part], *, beside: Call | None = None) -> tuple[Any, Any]:
+        """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again.
+
+        `beside` is a call that goes in the same write; its answer comes second.
+        """
         script = self._scripts[name]
         names = [self.keys.meta, self.keys.lease, *keys]
         deadline = time.monotonic() + RESEND_FOR
         while True:
             try:
-                answer = script.call(self._redis, names, [self._token(), self._rev, *args])
+                mine: Call = (script, names, [self._token(), self._rev, *args])
+                answers = self._direct.call_all(*((beside, mine) if beside is not None else (mine,)))
             except (RedisConnectionError, RedisTimeout) as error:
                 if time.monotonic() > deadline:
                     raise StorageError(f"Redis did not answer {name} for {RESEND_FOR:.0f} s: {error}") from error
@@ -317,10 +337,10 @@ class Journal:
                 continue
             except RedisError as error:
                 raise StorageError(f"Redis refused {name}: {error}") from error
-            outcome, rev = self._checked(answer)
+            outcome, rev = self._checked(answers[-1])
             with self._rev_lock:
                 self._rev = max(self._rev, int(rev))
-            return outcome.decode()
+            return outcome.decode(), answers[0]
 
     @staticmethod
     def _checked(answer: list[Any]) -> tuple[bytes, int]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
 from tickrouter.bus.connection import Redis, storage_errors
+from tickrouter.bus.direct import Call, Direct, Part
 from tickrouter.bus.keys import permit
 from tickrouter.bus.scripts import Script
 from tickrouter.core.permits import Claim, Rule, claims
+from tickrouter.errors import RedisForgot
 
 _TAKE = Script("clock", "permit")
 _RETURN = Script("clock", "permit_return")
@@ -36,6 +36,7 @@ class Permits:
     ) -> None:
         """`held` is for how many seconds a permit counts whose answer never comes: longer than any request lasts."""
         self._redis: Any = redis
+        self._direct = Direct(redis)
         self._venue = venue
         self._rules = rules
         self._account = account
@@ -54,14 +55,34 @@ class Permits:
         Raises:
             StorageError: no answer. Nothing may be sent then.
         """
+        grant, call = self.asking(endpoint)
+        return self.granted(grant, self._run(call))
+
+    def asking(self, endpoint: str) -> tuple[Grant, Call]:
+        """The call that takes what `endpoint` needs, to leave in one write with another; `granted` reads its answer."""
         wanted = self._claims(endpoint)
         grant = Grant(f"{self._mark}:{next(self._count)}", wanted)
         keys = [permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
-        args: list[str | int] = [grant.name, self._held]
+        args: list[Part] = [grant.name, self._held]
         for claim in wanted:
             args += [claim.usable, int(claim.rule.interval * _MICROS), claim.weight]
-        wait = int(self._call(_TAKE, keys, args))
+        return grant, (_TAKE, keys, args)
+
+    @staticmethod
+    def granted(grant: Grant, answer: Any) -> Grant | float:
+        """What the answer to `asking` means: the grant, or the seconds to wait."""
+        wait = int(answer)
         return wait / _MICROS if wait else grant
+
+    def prepare(self) -> None:
+        """Make the server know the scripts.
+
+        Raises:
+            StorageError: no answer.
+        """
+        with storage_errors("permits"):
+            _TAKE.load(self._redis)
+            _RETURN.load(self._redis)
 
     def give_back(self, grant: Grant) -> None:
         """The answer is back. Without this the permits count for as long as any request may last.
@@ -69,11 +90,11 @@ class Permits:
         Raises:
             StorageError: no answer; they count for longer then, which harms nobody.
         """
-        args: list[str | int] = [grant.name]
+        args: list[Part] = [grant.name]
         for claim in grant.claims:
             args += [int(claim.rule.interval * _MICROS), claim.weight]
         if grant.claims:
-            self._call(_RETURN, [self._key(claim) for claim in grant.claims], args)
+            self._run((_RETURN, [self._key(claim) for claim in grant.claims], args))
 
     def cool_down(self, endpoint: str, seconds: float) -> None:
         """Nobody asks `endpoint` for so long: the venue said so."""
@@ -104,13 +125,14 @@ class Permits:
     def _key(self, claim: Claim) -> str:
         return permit(self._venue, claim.rule.name, claim.scope_value)
 
-    def _call(self, script: Script, keys: list[str], args: list[str | int]) -> Any:
+    def _run(self, call: Call) -> Any:
         with storage_errors("permits"):
             try:
-                return self._redis.evalsha(script.digest, len(keys), *keys, *args)
-            except NoScriptError:
-                script.load(self._redis)
-                return self._redis.evalsha(script.digest, len(keys), *keys, *args)
+                return self._direct.call(*call)
+            except RedisForgot:
+                # Permits say nothing of what Redis remembers of orders: whoever needs the scripts loads them.
+                self.prepare()
+                return self._direct.call(*call)
 
     def _claims(self, endpoint: str) -> tuple[Claim, ...]:
         if endpoint not in self._known:

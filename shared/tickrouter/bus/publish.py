@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError, ResponseError
 
 from tickrouter.bus.connection import Redis
+from tickrouter.bus.direct import Direct
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.lease import Lease
 from tickrouter.bus.scripts import Script
@@ -17,6 +18,8 @@ from tickrouter.core.entry_ids import EntryId, text_of
 from tickrouter.errors import LeaseLost, StorageError, StreamConflict
 
 _PUBLISH = Script("publish")
+ALIVE = "alive"
+"""Field of `through:{contract}`: the writer's last sign of life, ns."""
 
 
 class Entry(NamedTuple):
@@ -46,7 +49,14 @@ class Publisher:
     """The only writer of a contract's streams, as long as it holds the lease."""
 
     def __init__(
-        self, redis: Redis, contract: str, limits: Mapping[str, int], *, lease_ms: int = 2000, prefix: str = ""
+        self,
+        redis: Redis,
+        contract: str,
+        limits: Mapping[str, int],
+        *,
+        lease_ms: int = 2000,
+        prefix: str = "",
+        quick: Redis | None = None,
     ) -> None:
         """Set up; nothing is sent.
 
@@ -56,9 +66,12 @@ class Publisher:
             limits: entries kept, by kind; only these kinds can be written.
             lease_ms: how long the lease holds without a write or a renewal.
             prefix: sets a replay apart from the live data.
+            quick: a client for `publish(quick=True)`, with a short timeout; None takes the other one.
         """
         self.contract = contract
         self._redis = redis
+        self._way = Direct(redis)
+        self._quick = Direct(quick) if quick is not None else self._way
         self._keys = MarketKeys(contract, prefix)
         self._lease = Lease(redis, self._keys.lease, lease_ms)
         self._kinds = {kind: number for number, kind in enumerate(limits, 1)}
@@ -108,6 +121,18 @@ class Publisher:
             found[kind] = int(ms), int(n)
         return found
 
+    def alive(self) -> int:
+        """When the collector that wrote last gave its last sign of life, ns since 1970 UTC; 0 where none is known.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        try:
+            found: Any = self._redis.hget(self._keys.through, ALIVE)
+        except RedisError as error:
+            raise StorageError(f"Redis: {self._keys.through}: {error}") from error
+        return int(found) if found is not None and found.isdigit() else 0
+
     def read_after(self, kind: str, after: EntryId, count: int) -> list[Entry]:
         """What stands in a stream behind an id, in order, at most `count` entries.
 
@@ -117,12 +142,15 @@ class Publisher:
         found = read_after(self._redis, self._keys.stream(kind), after, count=count)
         return [Entry(kind, entry.id, entry.data) for entry in found]
 
-    def publish(self, entries: Sequence[Entry], through: Mapping[str, str] | None = None) -> Published:
+    def publish(
+        self, entries: Sequence[Entry], through: Mapping[str, str] | None = None, *, quick: bool = False
+    ) -> Published:
         """Write a batch in order and renew the lease; an empty batch renews it alone.
 
         Args:
             entries: of this contract, in the order of their ids within each kind.
             through: other sinks' fields for `through:{contract}`, e.g. `mongo:tick` to an id.
+            quick: over the client with the short timeout.
 
         Raises:
             LeaseLost: another's token, or none, is in the lease; nothing was written.
@@ -138,7 +166,8 @@ class Publisher:
         for entry in entries:
             args += (self._kinds[entry.kind], text_of(entry.id), entry.data)
         try:
-            answer = _PUBLISH.call(self._redis, [self._keys.lease, self._keys.through, *self._stream_keys], args)
+            way = self._quick if quick else self._way
+            answer = way.call(_PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args)
         except RedisError as error:
             raise StorageError(f"Redis: streams of {self.contract}: {error}") from error
         outcome, stored, repeated, text = answer[0], int(answer[1]), int(answer[2]), answer[3].decode(errors="replace")

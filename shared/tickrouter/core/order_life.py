@@ -214,6 +214,8 @@ def _answered(
                 raise IllegalTransition(f"{order.client_oid}: attempt {order.attempt} has no definite answer yet")
             return replace(order, attempt=order.attempt + 1, stamp=stamp, digest=digest, reason=None, fact="sent")
         case facts.Accepted(exchange_oid):
+            if order.exchange_oid == exchange_oid and order.status not in (_PENDING, _DOUBT):
+                return order
             status = _NEW if order.status in (_PENDING, _DOUBT) else order.status
             return replace(order, status=status, exchange_oid=exchange_oid, reason=None, fact="accepted")
         case facts.Refused(reason):

@@ -126,6 +126,7 @@ def test_a_killed_redis_opens_an_epoch_and_loses_nothing(
         router.wait(before, "New")
         orders_redis.kill()
         orders_redis.start()
+        until(lambda: any(event.epoch == 2 for event in router.events()), 15)
         after = router.place("b", "101", "1")
         router.wait(after, "Filled", timeout=15)
         router.wait(before, "New", timeout=15)

@@ -73,9 +73,7 @@ def admit(journal: Journal, redis: Redis, order: Order, command: str | None = No
     (entry,) = journal.claim(pending=False)
     order = replace(order, command=command or order.command)
     event = order_events.first_event(order, order.created)
-    halted = order_life.apply(replace(order, step=0), facts.Denied(Reason("halt")), order.created)
-    duplicate = Event(order.account, "command_denied", 1, command=order.command, reason=Reason("duplicate"))
-    return journal.admit_place(entry, order, event, halted, duplicate, forget_before_ms=0)
+    return journal.admit_place(entry, order, event, forget_before_ms=0)
 
 
 def events(redis: Redis, journal: Journal) -> list[Event]:
@@ -145,6 +143,9 @@ def test_the_same_command_twice_is_one_order(redis: Redis, journal: Journal, acc
     order = an_order(account)
     assert [admit(journal, redis, order), admit(journal, redis, order)] == ["ADMITTED", "REPEAT"]
     assert admit(journal, redis, order, command="another-command") == "DUPLICATE"
+    (entry,) = journal.claim(pending=True)
+    denied = Event(account, "command_denied", 1, command="another-command", reason=Reason("duplicate"))
+    assert journal.admit_refused(entry, "another-command", denied, forget_before_ms=0) == "ADMITTED"
     assert [event.type for event in events(redis, journal)] == ["epoch", "order", "command_denied"]
     assert redis.xlen(journal.keys.orders) == 0
     assert journal.claim(pending=True) == []
@@ -152,10 +153,14 @@ def test_the_same_command_twice_is_one_order(redis: Redis, journal: Journal, acc
 
 def test_a_halted_account_takes_no_order(redis: Redis, journal: Journal, account: Account) -> None:
     redis.set(journal.keys.halt, "halt:me:test")
-    assert admit(journal, redis, an_order(account)) == "HALTED"
-    denied = read_order(redis, str(account), "a" * 32)
-    assert denied is not None
-    assert (denied.status, denied.reason) == (Status.DENIED, Reason("halt"))
+    order = an_order(account)
+    assert admit(journal, redis, order) == "HALTED"
+    assert read_order(redis, str(account), order.client_oid) is None
+    denied = order_life.apply(replace(order, step=0), facts.Denied(Reason("halt")), order.created).order
+    (entry,) = journal.claim(pending=True)
+    told = order_events.first_event(denied, 1)
+    assert journal.admit_place(entry, denied, told, forget_before_ms=0) == "ADMITTED"
+    assert read_order(redis, str(account), order.client_oid) == denied
     redis.delete(journal.keys.halt)
     assert admit(journal, redis, an_order(account, "b" * 32)) == "HALTED"
     assert journal.open_orders() == []

@@ -98,6 +98,7 @@ def test_a_cut_file_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
         (b"", "none of its first lines"),
         (gzip.compress(b"1 {}\n")[:5], "none of its first lines"),
     ],
+    ids=["plain text", "a table", "no trades", "empty", "cut"],
 )
 def test_another_file_is_refused_with_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "other.gz"

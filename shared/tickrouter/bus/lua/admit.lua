@@ -9,8 +9,8 @@
 -- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks; behind those of an amend
 --                                          the order that is to be new (`wanted` = 1)
 -- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped
--- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), fields, is_open, event, halted_fields, halted_event, duplicate_event, work, wanted
--- Returns {outcome, rev}: ADMITTED, REPEAT, DUPLICATE (client id is taken) or HALTED.
+-- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), client_oid, fields, is_open, event, work, wanted
+-- Returns {outcome, rev}: ADMITTED, REPEAT; or DUPLICATE (the client id is taken) or HALTED with nothing written.
 local a = cmsgpack.unpack(ARGV[7])
 local function done(outcome)
   redis.call('ZADD', KEYS[4], ARGV[5], ARGV[4])
@@ -30,23 +30,13 @@ if a.kind == 'refused' then
 end
 if a.kind == 'work' then
   local marked = #KEYS - (a.wanted or 0)
-  if a.wanted and redis.call('EXISTS', KEYS[#KEYS]) == 1 then
-    say(a.duplicate_event)
-    return done('DUPLICATE')
-  end
+  if a.wanted and redis.call('EXISTS', KEYS[#KEYS]) == 1 then return {'DUPLICATE', rev} end
   redis.call('HSET', KEYS[8], ARGV[4], a.work)
   for i = 10, marked do redis.call('HSETNX', KEYS[i], 'cancel_requested', ARGV[4]) end
   return done('ADMITTED')
 end
-if redis.call('EXISTS', KEYS[10]) == 1 then
-  say(a.duplicate_event)
-  return done('DUPLICATE')
-end
-if a.is_open and redis.call('GET', KEYS[9]) ~= 'run' then
-  redis.call('HSET', KEYS[10], unpack(a.halted_fields))
-  say(a.halted_event)
-  return done('HALTED')
-end
+if redis.call('EXISTS', KEYS[10]) == 1 then return {'DUPLICATE', rev} end
+if a.is_open and redis.call('GET', KEYS[9]) ~= 'run' then return {'HALTED', rev} end
 redis.call('HSET', KEYS[10], unpack(a.fields))
 if a.is_open then redis.call('SADD', KEYS[7], a.client_oid) end
 say(a.event)

@@ -1,0 +1,83 @@
+"""One connection a thread, commands packed in C: for scripts on the path of an order.
+
+Authentication, TLS and parsing stay redis-py's work: the connections come from its pool. What its client adds to each
+call, a lock, a lookup and a retry policy, costs as much as the round trip itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import hiredis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from tickrouter.bus.connection import Redis
+from tickrouter.bus.scripts import Script
+from tickrouter.errors import RedisForgot
+
+Part = str | bytes | int | float
+Call = tuple[Script, list[str], list[Part]]
+"""A script, its keys, its arguments."""
+
+
+class Direct:
+    """Calls scripts over a connection that belongs to the calling thread."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._pool: Any = redis.connection_pool
+        self._local = threading.local()
+
+    def call(self, script: Script, keys: list[str], args: list[Part]) -> Any:
+        """Run a script.
+
+        Raises:
+            RedisForgot: the server does not know it any more: it was restarted, or another one took its place.
+            redis.RedisError: no answer, or a refusal; it may have run where there was no answer.
+        """
+        return self.call_all((script, keys, args))[0]
+
+    def call_all(self, *calls: Call) -> list[Any]:
+        """Run scripts one after the other in one write; none waits for another's answer.
+
+        Raises:
+            RedisForgot, redis.RedisError: as `call`, for the first that failed; the others may have run.
+        """
+        packed = [_pack(script, keys, args) for script, keys, args in calls]
+        connection = self._connection()
+        try:
+            connection.send_packed_command([b"".join(packed)], check_health=False)
+            answers = [self._answer(connection) for _ in calls]
+        except (RedisConnectionError, RedisTimeout, OSError):
+            connection.disconnect()
+            raise
+        for answer in answers:
+            if isinstance(answer, NoScriptError):
+                raise RedisForgot("the server does not know our scripts: it was restarted or replaced") from answer
+            if isinstance(answer, RedisError):
+                raise answer
+        return answers
+
+    @staticmethod
+    def _answer(connection: Any) -> Any:
+        """The next answer; a refusal as a value, so that the answers behind it are read too."""
+        try:
+            return connection.read_response()
+        except (RedisConnectionError, RedisTimeout):
+            raise
+        except RedisError as error:
+            return error
+
+    def _connection(self) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._pool.get_connection()
+        return connection
+
+
+def _pack(script: Script, keys: list[str], args: list[Part]) -> bytes:
+    parts: Any = ("EVALSHA", script.digest, len(keys), *keys, *args)
+    packed: bytes = hiredis.pack_command(parts)
+    return packed
