@@ -33,6 +33,29 @@ class Progress:
     error: str | None = None
 
 
+@dataclass(slots=True)
+class Packing:
+    """How far packing is; counts since the start of the process.
+
+    Attributes:
+        chunks: made.
+        rows: in them.
+        removed: documents removed because their records are archived.
+        refused: documents that stay, for what they say is not what their kind can hold.
+        bars: written.
+        expired: records removed because they are kept no longer.
+        error: why nothing is packed at the moment, or None.
+    """
+
+    chunks: int = 0
+    rows: int = 0
+    removed: int = 0
+    refused: int = 0
+    bars: int = 0
+    expired: int = 0
+    error: str | None = None
+
+
 def write_state(file: Path, state: dict[str, Any]) -> None:
     """Replace the file in one step, so that a reader never sees half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)

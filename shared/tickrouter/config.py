@@ -126,6 +126,35 @@ class RouterConfig(_Part):
     seen_days: float = Field(default=7.0, gt=0, description="how long command ids are remembered")
 
 
+class Recorder(_Part):
+    """What a collector does when a sink is away."""
+
+    queue: int = Field(default=20_000, ge=100, description="records that wait in memory for a sink at most")
+    spill_mb: int = Field(default=1024, ge=1, description="megabytes on disk for each sink, when memory is full")
+    give_up: Literal["oldest", "newest"] = Field(default="oldest", description="what goes when the disk's part is full")
+    backfill: bool = Field(default=True, description="read by REST what a gap left out")
+
+
+class Archive(_Part):
+    """When records leave their documents for column chunks, and how long they are kept."""
+
+    enabled: bool = True
+    hot_hours: float = Field(default=24.0, gt=0, description="younger records stay documents")
+    wait_hours: float = Field(default=24.0, ge=0, description="how much longer those that fill no chunk stay")
+    every_seconds: float = Field(default=30.0, gt=0, description="between two looks")
+    keep_days: dict[Literal["tick", "trade", "book", "bar"], float] = Field(
+        default_factory=dict, description="older records of that kind are removed for good; the others are kept"
+    )
+
+    @field_validator("keep_days")
+    @classmethod
+    def _some_days(cls, days: dict[str, float]) -> dict[str, float]:
+        for kind, number in days.items():
+            if number <= 0:
+                raise ValueError(f"{kind}: {number} days would keep nothing")
+        return days
+
+
 class Config(_Part):
     """All of `tickrouter.yaml`."""
 
@@ -133,7 +162,9 @@ class Config(_Part):
     servers: Servers = Servers()
     venues: dict[str, Venue] = Field(default_factory=dict)
     record: Recording = Recording()
+    recorder: Recorder = Recorder()
     streams: Streams = Streams()
+    archive: Archive = Archive()
     accounts: dict[str, AccountConfig] = Field(default_factory=dict)
     router: RouterConfig = RouterConfig()
     key_file: Path = Path("keys.yaml")

@@ -2,9 +2,12 @@
 
 A chunk is *prepared* (written, not to be read), *live*, or *replaced* (its rows stand in another live chunk). One
 packing is: read documents; write the chunk, prepared; read it back and compare count and digest; make it live; remove
-exactly the documents that it holds, by their `_id`; note that they are removed. Whoever comes next settles what is
-left over: a prepared chunk is thrown away, for its documents are all still there; a live one has its documents removed
+exactly the documents that it holds, by their `_id`; note that it is settled. Whoever comes next settles what is left
+over: a prepared chunk is thrown away, for its documents are all still there; a live one has its documents removed
 again. Documents are never removed by a range: one that came into the range meanwhile would be lost.
+
+A live chunk that names another in `replaces` takes its place for all readers, in the one step that makes it live; the
+other is marked replaced when it is settled, and thrown away when something is settled after that.
 """
 
 from __future__ import annotations
@@ -85,12 +88,15 @@ class Archive:
         """
         try:
             removed = 0
-            for left in list(self._stored.find(self._mine | {"removed": False}, {"top": 0, "depth": 0})):
+            self._chunks.delete_many(self._mine | {"state": REPLACED})
+            for left in list(self._stored.find(self._mine | {"settled": False}, {"top": 0, "depth": 0})):
                 if left["state"] == PREPARED:
                     self._chunks.delete_one({"_id": left["_id"], "state": PREPARED})
-                else:
-                    removed += self._finish(left["_id"])
-            self._chunks.delete_many(self._mine | {"state": REPLACED})
+                    continue
+                removed += self._finish(left["_id"])
+                if left["replaces"] is not None:
+                    self._chunks.update_one({"_id": left["replaces"]}, {"$set": {"state": REPLACED}})
+                self._chunks.update_one({"_id": left["_id"]}, {"$set": {"settled": True, "replaces": None}})
         except PyMongoError as error:
             raise StorageError(f"MongoDB: chunks: {error}") from error
         return removed
@@ -126,38 +132,36 @@ class Archive:
             StorageError: MongoDB did not confirm, or the chunk stands there already.
         """
         try:
-            return self._make_live(columns, None, removed=True)
+            return self._make_live(columns, None, settled=True)
         except PyMongoError as error:
             raise StorageError(f"MongoDB: chunks: {error}") from error
 
     def _archived(self, columns: Columns, instead_of: Chunk | None, done: Packed) -> Packed:
-        name = self._make_live(columns, instead_of, removed=False)
+        name = self._make_live(columns, instead_of, settled=False)
         done.removed += self._finish(name)
+        if instead_of is None:
+            self._chunks.update_one({"_id": name}, {"$set": {"settled": True}})
         times = columns["time"].values
         done.first, done.last = int(times[0]), int(times[-1])
         done.chunks, done.rows = 1, columns.rows
         return done
 
-    def _make_live(self, columns: Columns, instead_of: Chunk | None, *, removed: bool) -> str:
+    def _make_live(self, columns: Columns, instead_of: Chunk | None, *, settled: bool) -> str:
         document = self._document(columns)
-        document |= {"removed": removed, "replaces": instead_of.id if instead_of else None}
+        document |= {"settled": settled, "replaces": None}
+        if instead_of is not None:
+            # Whoever looks where the old one reaches has to find this one too.
+            start, end = min(document["start"], instead_of.start), max(document["end"], instead_of.end)
+            document |= {"replaces": instead_of.id, "start": start, "end": end, "span": end - start}
         try:
             self._chunks.insert_one(document)
         except DuplicateKeyError as error:
             raise StorageError(f"the chunk {document['_id']} stands there already: settle first") from error
         self._verify(document["_id"], columns.rows, document["digest"])
-        prepared, live = {"_id": document["_id"], "state": PREPARED}, {"$set": {"state": LIVE}}
-        if instead_of is None:
-            if not self._chunks.update_one(prepared, live).matched_count:
-                raise StorageError(f"the chunk {document['_id']} was thrown away by another packer")
-            return str(document["_id"])
-        # Readers see the one or the other, never both: a record may have changed its time.
-        with self._db.client.start_session() as session, session.start_transaction():
-            old = self._chunks.update_one(
-                {"_id": instead_of.id, "state": LIVE}, {"$set": {"state": REPLACED}}, session=session
-            )
-            if not old.matched_count or not self._chunks.update_one(prepared, live, session=session).matched_count:
-                raise StorageError(f"the chunk {instead_of.id} was replaced by another packer")
+        # From here on readers take it, and no longer the one that it replaces.
+        prepared = {"_id": document["_id"], "state": PREPARED}
+        if not self._chunks.update_one(prepared, {"$set": {"state": LIVE}}).matched_count:
+            raise StorageError(f"the chunk {document['_id']} was thrown away by another packer")
         return str(document["_id"])
 
     def _document(self, columns: Columns) -> Document:
@@ -207,13 +211,11 @@ class Archive:
         return columns
 
     def _finish(self, name: str) -> int:
-        """Remove the documents of a live chunk, and note it."""
+        """Remove the documents of a live chunk."""
         columns = self._load(name)
         if columns is None:
             raise StorageError(f"the chunk {name} was replaced by another packer")
-        removed = remove_packed(self._documents, columns)
-        self._chunks.update_one({"_id": name}, {"$set": {"removed": True}})
-        return removed
+        return remove_packed(self._documents, columns)
 
     def _known(self, selection: Selection) -> tuple[Chunk, Columns, list[int], Columns] | None:
         """A live chunk that has some of the records already: itself, its rows, which of them, and the documents'."""

@@ -42,6 +42,7 @@ class Chunk:
         backfilled: how many of them never stood in a stream.
         digest: of its content, see `tickrouter.history.columns.digest`.
         has_depth: True if there is a second payload.
+        replaces: id of a chunk whose rows stand in this one, or None.
     """
 
     id: str
@@ -53,14 +54,15 @@ class Chunk:
     backfilled: int
     digest: str
     has_depth: bool
+    replaces: str | None
 
     @classmethod
     def from_document(cls, found: Document) -> Chunk:
         """Out of a document of `chunks`, with or without its payloads."""
         first = None if found["first_ms"] is None else (found["first_ms"], found["first_n"])
         last = None if found["last_ms"] is None else (found["last_ms"], found["last_n"])
-        counts = (found["rows"], found["backfilled"], found["digest"], found["has_depth"])
-        return cls(found["_id"], found["start"], found["end"], first, last, *counts)
+        more = (found[name] for name in ("rows", "backfilled", "digest", "has_depth", "replaces"))
+        return cls(found["_id"], found["start"], found["end"], first, last, *more)
 
 
 _WITHOUT_PAYLOADS = {"top": 0, "depth": 0}
@@ -187,7 +189,9 @@ class ChunkReader:
             found = list(self._chunks.find(mine | query, _WITHOUT_PAYLOADS).sort(order).limit(limit))
         except PyMongoError as error:
             raise StorageError(f"MongoDB: chunks: {error}") from error
-        return [Chunk.from_document(document) for document in found]
+        chunks = [Chunk.from_document(document) for document in found]
+        gone = {chunk.replaces for chunk in chunks} - {None}
+        return [chunk for chunk in chunks if chunk.id not in gone] if gone else chunks
 
 
 def _codec() -> Any:

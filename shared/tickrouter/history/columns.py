@@ -228,7 +228,7 @@ def from_documents(kind: str, contract: str, documents: Sequence[Any], names: Co
 
 
 def once(columns: Columns) -> Columns:
-    """The rows by time, those of one moment by entry id, each record once."""
+    """The rows by time, those of one moment by entry id, each record once; of two that differ the first given."""
     time, ms, n = (columns[name] for name in ("time", *PLACE))
     blank = np.zeros(columns.rows, bool) if n.valid is None else ~n.valid
     ms_key = np.where(blank, -1, ms.values)
@@ -239,15 +239,20 @@ def once(columns: Columns) -> Columns:
     again = np.zeros(columns.rows, bool)
     again[1:] = (time_key[1:] == time_key[:-1]) & (ms_key[1:] == ms_key[:-1]) & (n_key[1:] == n_key[:-1])
     again &= ~blank
-    seen: set[Any] = set()
-    for row in np.flatnonzero(blank).tolist():
-        if columns.kind == "bar":
-            key: Any = (columns["period"].values[row], int(time_key[row]))
-        else:
-            key = columns["trade_id"].values[row]
-        again[row] = key in seen
-        seen.add(key)
-    return columns.take(~again) if again.any() else columns
+    columns = columns.take(~again) if again.any() else columns
+    return columns.take(_best(columns, blank[~again])) if blank.any() else columns
+
+
+def _best(columns: Columns, blank: Array) -> list[int]:
+    """Rows that stay where some have no entry id: of each natural key the one that has one, else the first."""
+    names = columns["period" if columns.kind == "bar" else "trade_id"].values.tolist()
+    times = columns["time"].values.tolist()
+    best: dict[Any, int] = {}
+    for row, name in enumerate(names):
+        key = (name, times[row]) if columns.kind == "bar" else name
+        if key not in best or (blank[best[key]] and not blank[row]):
+            best[key] = row
+    return sorted(best.values())
 
 
 def _side_of(name: str) -> str | None:

@@ -114,5 +114,5 @@ def _ensure_chunk_indexes(chunks: Collection[Document]) -> None:
     chunks.create_index(
         [("contract", ASCENDING), ("kind", ASCENDING)],
         name="unsettled",
-        partialFilterExpression={"removed": False},
+        partialFilterExpression={"settled": False},
     )

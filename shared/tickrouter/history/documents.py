@@ -23,6 +23,8 @@ COLLECTIONS: Final[dict[str, str]] = {"tick": "ticks", "trade": "trades", "book"
 """Record kind to collection."""
 KINDS: Final[dict[str, type[Record]]] = {"tick": Tick, "trade": Trade, "book": Book, "bar": Bar}
 """Record kind to class."""
+ARCHIVED_PERIOD: Final = "1s"
+"""Bars of longer periods are few: they stay documents."""
 
 _HEAD = ("contract", "time", "exchange_time")
 _VALUES: dict[type[Record], tuple[str, ...]] = {

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from tickrouter.errors import StorageError
 from tickrouter.history.chunk_reader import Chunk, ChunkReader
 from tickrouter.history.connection import Document
-from tickrouter.history.documents import COLLECTIONS
+from tickrouter.history.documents import ARCHIVED_PERIOD, COLLECTIONS
 
 if TYPE_CHECKING:
     from tickrouter.history.columns import Columns
@@ -49,18 +49,27 @@ class Order(Protocol):
 class ByTime:
     """By time, records of one moment by their entry id, those without one first; start <= time < end."""
 
-    def __init__(self, db: Database[Document], kind: str, contract: str, end: int | None, fields: Any = None) -> None:
-        """Args: fields: projection of the documents, None for all."""
+    def __init__(
+        self,
+        db: Database[Document],
+        kind: str,
+        contract: str,
+        end: int | None,
+        fields: Document | None = None,
+        period: str | None = None,
+    ) -> None:
+        """Args: fields: projection of the documents, None for all; period: of bars, None for any."""
         self._collection = db[COLLECTIONS[kind]]
         self._reader = ChunkReader(db, kind, contract)
-        self._contract = contract
+        self._mine = {"contract": contract} | ({} if period is None else {"period": period})
+        self._is_archived = period in (None, ARCHIVED_PERIOD)
         self._end = end
         self._fields = fields
 
     def page(self, start: int, size: int) -> Page:
         while True:
             moment: Document = {"$gte": start} if self._end is None else {"$gte": start, "$lt": self._end}
-            query = {"contract": self._contract, "time": moment}
+            query = self._mine | {"time": moment}
             try:
                 found = list(self._collection.find(query, self._fields).sort("time", ASCENDING).limit(size))
             except PyMongoError as error:
@@ -74,7 +83,7 @@ class ByTime:
             size *= 2  # more records of one moment than a page holds
 
     def chunks(self, start: int, end: int | None) -> list[Chunk]:
-        return self._reader.by_time(start, self._end if end is None else end)
+        return self._reader.by_time(start, self._end if end is None else end) if self._is_archived else []
 
     def begins(self, chunk: Chunk) -> int:
         return chunk.start
@@ -227,7 +236,7 @@ class Merged:
             from tickrouter.history.columns import from_documents
 
             names = list(dict.fromkeys(name for part in ready for name in part.columns))
-            ready.append(from_documents(self._kind, self._contract, documents, names))
+            ready.insert(0, from_documents(self._kind, self._contract, documents, names))
         elif documents:
             yield documents
         if len(ready) == 1:

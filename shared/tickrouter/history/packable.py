@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.database import Database
@@ -11,10 +11,8 @@ from pymongo.database import Database
 from tickrouter.errors import InvalidValue
 from tickrouter.history.columns import Columns, EntryId, from_records
 from tickrouter.history.connection import Document
-from tickrouter.history.documents import COLLECTIONS, KINDS, document_id, from_document
+from tickrouter.history.documents import ARCHIVED_PERIOD, COLLECTIONS, KINDS, document_id, from_document
 
-ARCHIVED_PERIOD: Final = "1s"
-"""Bars of longer periods are few: they stay documents."""
 _MOST_CELLS = 1_200_000
 """Numbers in a chunk: deep books have fewer rows."""
 _MOST_REFUSED = 1_000

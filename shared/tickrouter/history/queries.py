@@ -56,6 +56,7 @@ class History(Generic[R_co]):
         start: int,
         end: int | None = None,
         columns: tuple[str, ...] | None = None,
+        period: str | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -67,6 +68,7 @@ class History(Generic[R_co]):
             end: first moment that is left out, ns, or None for all.
             columns: of `rows` and `to_pandas`; None takes the kind's usual ones. Besides the record's fields
                 there are `ms`, `n`, and of ticks and books `bid1`, `bid1_size`, `ask1`, `ask1_size`, `bid2` ...
+            period: of bars, None for those of any period.
         """
         self.kind = _known_kind(kind)
         self.contract = contract
@@ -74,6 +76,7 @@ class History(Generic[R_co]):
         self.end = end
         self.columns = columns or _DEFAULT_COLUMNS[kind]
         self._db = db
+        self._period = period
         self._readers = {name: _reader(kind, name) for name in self.columns}
 
     def __iter__(self) -> Iterator[R_co]:
@@ -163,7 +166,7 @@ class History(Generic[R_co]):
                 fields["trade_id" if self.kind == "trade" else "period"] = 1
             if names & {"bids", "asks"}:
                 names = None  # however deep they are
-        order = ByTime(self._db, self.kind, self.contract, self.end, fields)
+        order = ByTime(self._db, self.kind, self.contract, self.end, fields, self._period)
         reader = ChunkReader(self._db, self.kind, self.contract)
         return Merged(reader, order, self.kind, self.contract, names, PAGE).stretches(self.start)
 

@@ -39,12 +39,14 @@ class Written:
         repeated: those of them that stood there before.
         replaced: live trades that took the place of a backfilled copy.
         conflicts: rows whose key holds something else, which was kept.
+        doubles: trades among the repeated ones that stand under another entry id.
     """
 
     stored: int
     repeated: int = 0
     replaced: int = 0
     conflicts: tuple[tuple[Row, str], ...] = ()
+    doubles: tuple[Row, ...] = ()
 
 
 class MarketWriter:
@@ -84,19 +86,23 @@ class MarketWriter:
             batches[row.kind].append((row, to_document(row.record, ms, n)))
         repeated = replaced = 0
         conflicts: list[tuple[Row, str]] = []
+        doubles: list[Row] = []
         try:
             with pymongo.timeout(self._timeout):
                 for kind, batch in batches.items():
                     duplicates = self._insert(kind, [document for _, document in batch])
+                    standing = self._standing(kind, [batch[index][1]["_id"] for index in duplicates])
                     for index in duplicates:
-                        outcome = self._settle(kind, batch[index][1])
+                        outcome = self._settle(kind, batch[index][1], standing)
                         if outcome == "conflict":
                             conflicts.append((batch[index][0], str(batch[index][1]["_id"])))
-                        repeated += outcome == "repeated"
+                        if outcome == "double":
+                            doubles.append(batch[index][0])
+                        repeated += outcome in ("repeated", "double")
                         replaced += outcome == "replaced"
         except PyMongoError as error:
             raise StorageError(f"MongoDB: {_short(error)}") from error
-        return Written(len(rows) - len(conflicts), repeated, replaced, tuple(conflicts))
+        return Written(len(rows) - len(conflicts), repeated, replaced, tuple(conflicts), tuple(doubles))
 
     def _insert(self, kind: str, documents: list[Document]) -> list[int]:
         """Insert all; positions of those whose key is taken."""
@@ -110,14 +116,23 @@ class MarketWriter:
             return [entry["index"] for entry in failed]
         return []
 
-    def _settle(self, kind: str, document: Document) -> str:
-        collection = self._db[COLLECTIONS[kind]]
-        found = collection.find_one({"_id": document["_id"]})
+    def _standing(self, kind: str, keys: list[str]) -> dict[str, Document]:
+        """What stands under keys that are taken."""
+        if not keys:
+            return {}
+        return {found["_id"]: found for found in self._db[COLLECTIONS[kind]].find({"_id": {"$in": keys}})}
+
+    def _settle(self, kind: str, document: Document, standing: dict[str, Document]) -> str:
+        found = standing.get(document["_id"])
         if found is None or not same_content(kind, document, found):
             return "conflict"
         if replaces(kind, document, found):
-            collection.replace_one({"_id": document["_id"], "source": "backfill"}, document)
+            query = {"_id": document["_id"], "source": "backfill"}
+            self._db[COLLECTIONS[kind]].replace_one(query, document)
+            standing[document["_id"]] = document
             return "replaced"
+        if document["ms"] is not None and (document["ms"], document["n"]) != (found["ms"], found["n"]):
+            return "double"
         return "repeated"
 
     def tell_through(self, through: Mapping[tuple[str, str], EntryId]) -> None:

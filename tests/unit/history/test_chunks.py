@@ -1,0 +1,211 @@
+"""The codec of archived records: every bit comes back."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.strategies import BARS, BOOKS, INT64, TICKS, TIMES, TRADES, optional
+from tickrouter.errors import Unreadable
+from tickrouter.history.chunks import ROWS, decode, encode
+from tickrouter.history.columns import Columns, digest, from_records
+from tickrouter.model.record import Record
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
+
+C = "btcturk/btc.try"
+PLACES = optional(st.tuples(TIMES, INT64))
+DECIMALS = st.builds(lambda whole, scale: whole / 10**scale, st.integers(-(10**9), 10**9), st.integers(0, 8))
+MARKET_TICKS = st.builds(
+    Tick,
+    st.integers(1_785_585_600_000_000_000, 1_785_585_601_000_000_000),
+    optional(DECIMALS),
+    optional(DECIMALS),
+    st.lists(st.tuples(DECIMALS, DECIMALS), max_size=5).map(tuple),
+    st.lists(st.tuples(DECIMALS, DECIMALS), max_size=5).map(tuple),
+    st.just(C),
+    st.sampled_from(["ticker", "trade", "book"]),
+    optional(st.integers(1_785_585_600_000, 1_785_585_601_000).map(lambda ms: ms * 1_000_000)),
+)
+
+
+def rows_of(kind: str, records: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Rows of one kind, each with or without a place in the stream."""
+    return st.tuples(st.just(kind), st.lists(st.tuples(records, PLACES), min_size=1, max_size=30))
+
+
+ANY_ROWS = (
+    rows_of("tick", MARKET_TICKS)
+    | rows_of("tick", TICKS)
+    | rows_of("trade", TRADES)
+    | rows_of("book", BOOKS)
+    | rows_of("bar", BARS)
+)
+
+
+def through_chunk(columns: Columns) -> Columns:
+    payloads = encode(columns)
+    back = decode(payloads.top)
+    if payloads.depth is not None:
+        back.columns.update(decode(payloads.depth).columns)
+    return back
+
+
+def bits(value: Any) -> Any:
+    """Floats as their bytes, so that -0.0 is not 0.0."""
+    if isinstance(value, float):
+        return struct.pack("<d", value)
+    return [bits(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def as_bits(records: list[Record]) -> list[Any]:
+    return [bits(record.to_short_list()) for record in records]
+
+
+@settings(max_examples=400, deadline=None)
+@given(ANY_ROWS)
+def test_records_and_their_places_come_back_bit_for_bit(drawn: tuple[str, list[tuple[Any, Any]]]) -> None:
+    kind, rows = drawn
+    records = [type(one).from_dict(one.to_dict() | {"contract": C}) for one, _ in rows]
+    places = [place for _, place in rows]
+    columns = from_records(kind, C, records, places)
+    assert as_bits(columns.records()) == as_bits(records)
+    back = through_chunk(columns)
+    assert as_bits(back.records()) == as_bits(records)
+    assert back.ids() == places
+    assert (back.kind, back.contract, back.rows) == (kind, C, len(records))
+    assert digest(back) == digest(columns)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_of("tick", MARKET_TICKS), st.data())
+def test_another_value_is_another_digest(drawn: tuple[str, list[tuple[Any, Any]]], data: Any) -> None:
+    _, rows = drawn
+    places = [place for _, place in rows]
+    records = [record for record, _ in rows]
+    changed = data.draw(st.integers(0, len(rows) - 1))
+    other = list(records)
+    other[changed] = Tick.from_dict(records[changed].to_dict() | {"time": records[changed].time + 1})
+    before, after = (from_records("tick", C, some, places) for some in (records, other))
+    assert digest(before) != digest(after)
+    missing = [*places[:changed], None if places[changed] else (1, 1), *places[changed + 1 :]]
+    assert digest(from_records("tick", C, records, missing)) != digest(before)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_of("book", BOOKS), st.sets(st.sampled_from(["time", "ms", "n", "bid1", "ask1_size", "bid3", "sequence"])))
+def test_some_columns_are_those_of_all(drawn: tuple[str, list[tuple[Any, Any]]], names: set[str]) -> None:
+    _, rows = drawn
+    columns = from_records("book", C, [record for record, _ in rows], [place for _, place in rows])
+    whole = through_chunk(columns)
+    payloads = encode(columns)
+    some = decode(payloads.top, names).columns
+    if payloads.depth is not None:
+        some |= decode(payloads.depth, names).columns
+    assert names & whole.columns.keys() <= some.keys() <= names | {"time"}
+    for name, column in some.items():
+        assert column.to_list() == whole[name].to_list()
+
+
+def test_prices_take_the_narrowest_integers_that_hold_them() -> None:
+    prices = [60_000.5 + step / 100 for step in range(200)]
+    sizes = [1 + step / 100_000 for step in range(200)]
+    trades = [
+        Trade(10**18 + step * 1_000_000, prices[step], sizes[step], "b", str(10**17 + step), C, "live", 10**18)
+        for step in range(200)
+    ]
+    columns = from_records("trade", C, trades, [(10**12 + step, 2**40 + step) for step in range(200)])
+    schema = pa.ipc.open_stream(encode(columns).top).schema
+    types = {field.name: str(field.type) for field in schema}
+    assert types == {"time": "int8", "price": "uint8", "size": "uint8", "trade_id": "int8", "n": "int8"}
+    rules = {key.decode(): value.decode() for key, value in schema.field("price").metadata.items()}
+    assert rules == {"origin": "6000050", "scale": "2"}
+    assert schema.field("time").metadata[b"unit"] == b"1000000"
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, -0.0, 1e-300, 1.7e308, math.inf, math.nan])
+def test_what_does_not_fit_stays_float64(value: float) -> None:
+    trades = [Trade(10**18 + step, price, 1.0, "b", str(step), C) for step, price in enumerate([1.5, value])]
+    columns = from_records("trade", C, trades, [(1, 1), (1, 2)])
+    payload = encode(columns).top
+    assert str(pa.ipc.open_stream(payload).schema.field("price").type) == "double"
+    assert as_bits(decode(payload).records()) == as_bits(trades)
+
+
+def test_a_full_chunk_of_ticks_is_small() -> None:
+    level = [((100.0 + step % 7 / 100, 1.0 + step % 13 / 8),) for step in range(ROWS)]
+    ticks = [
+        Tick(10**18 + step * 10**6, 100.0, None, level[step], level[-step], C, "book", 10**18 + step * 10**6)
+        for step in range(ROWS)
+    ]
+    payloads = encode(from_records("tick", C, ticks, [(10**12 + step, 2**40 + step) for step in range(ROWS)]))
+    assert payloads.depth is None
+    assert len(payloads.top) < ROWS
+
+
+@given(st.binary(max_size=200))
+def test_junk_is_refused(junk: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode(junk)
+
+
+def test_a_payload_cut_anywhere_is_refused_or_whole() -> None:
+    ticks = [Tick(10**18 + step, 100.0 + step, None, ((99.5, 2.0),), (), C, "book") for step in range(50)]
+    payload = encode(from_records("tick", C, ticks, [(1, step) for step in range(50)])).top
+    whole = 0
+    for cut in range(len(payload)):
+        try:
+            found = decode(payload[:cut])
+        except Unreadable:
+            continue
+        whole += 1
+        assert found.records() == ticks
+    assert whole <= 8  # the mark of the end, which says nothing
+
+
+def test_another_form_is_refused() -> None:
+    schema = pa.schema([pa.field("time", pa.int64())], {"form": "2"})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema):
+        pass
+    with pytest.raises(Unreadable, match="form '2'"):
+        decode(sink.getvalue().to_pybytes())
+
+
+def by_the_book(payload: bytes) -> dict[str, Any]:
+    """A reader written from docs/archive.md alone."""
+    table = pa.ipc.open_stream(payload).read_all()
+    head = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    found: dict[str, Any] = {name: [value] * int(head["rows"]) for name, value in json.loads(head["constants"]).items()}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        rules = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        stored = column.to_pylist()
+        if "origin" in rules:
+            unit, origin, total, values = int(rules.get("unit", 1)), int(rules["origin"]), 0, []
+            for one in stored:
+                total = total + (one or 0) if "delta" in rules else (one or 0)
+                value: Any = total * unit + origin
+                if "scale" in rules:
+                    value = value / 10 ** int(rules["scale"])
+                values.append(None if one is None else str(value) if "text" in rules else value)
+            stored = values
+        found[field.name] = stored
+    if head.get("place") == "time":
+        found["ms"] = [time // 1_000_000 for time in found["time"]]
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(MARKET_TICKS, min_size=1, max_size=30))
+def test_a_reader_written_from_the_page_agrees(ticks: list[Tick]) -> None:
+    columns = from_records("tick", C, ticks, [(tick.time // 1_000_000, step) for step, tick in enumerate(ticks)])
+    found = by_the_book(encode(columns).top)
+    for name in ("time", "ms", "n", "price", "volume", "source", "exchange_time", "bid_count"):
+        assert found[name] == columns[name].to_list(), name
