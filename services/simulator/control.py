@@ -116,6 +116,7 @@ class Control:
             if (not client_id or order.client_id == client_id) and (owner is None or order.account == owner)
         ]
         ids = {order["id"] for order in orders}
+        client_ids = {order["orderClientId"] for order in orders}
         fills = [
             {
                 "trade_id": str(fill.trade_id),
@@ -145,7 +146,11 @@ class Control:
             "orders": orders,
             "fills": fills,
             "balances": balances,
-            "requests": {} if owner is not None else dict(self._ledger.requests),
+            "requests": {
+                name: times
+                for name, times in self._ledger.requests.items()
+                if not (client_id or key) or name.rpartition(" ")[2] in client_ids
+            },
             "sessions": self._ledger.sessions,
         }
 
