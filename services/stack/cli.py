@@ -9,7 +9,7 @@ import typer
 
 from tickrouter.errors import TickrouterError
 
-from .commands import check, fills, halt, history, init, order, risk, services, streams, tail, up, version
+from .commands import check, export, fills, halt, history, init, order, risk, services, streams, tail, up, version
 from .commands.common import errors
 
 INTERRUPTED = 130
@@ -37,6 +37,8 @@ app.command()(halt.resume)
 app.add_typer(risk.app, name="risk")
 app.command()(fills.fills)
 app.command()(history.history)
+app.command()(export.export)
+app.command("archive-now")(export.archive_now)
 app.command()(streams.streams)
 app.command()(version.version)
 

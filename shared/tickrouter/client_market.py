@@ -10,8 +10,9 @@ from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.subscribe import last_entry
 from tickrouter.client_base import ClientBase
 from tickrouter.errors import InvalidValue
-from tickrouter.history import queries
+from tickrouter.history import bar_store, queries
 from tickrouter.history.queries import History
+from tickrouter.model.bar import Bar
 from tickrouter.model.book import Book
 from tickrouter.model.contract import Contract
 from tickrouter.model.feed import Feed
@@ -24,6 +25,7 @@ from tickrouter.tape.store import MarketStore
 R = TypeVar("R", bound=Tick | Trade | Book)
 
 _KINDS = {"tick": "tick", "trade": "trade", "book": "book", "ticks": "tick", "trades": "trade", "books": "book"}
+_KINDS |= {"bar": "bar", "bars": "bar"}
 
 
 class MarketClient(ClientBase):
@@ -72,6 +74,43 @@ class MarketClient(ClientBase):
             return unpack_record(Tick, entry.data)
         stored = queries.newest(self._db(), "tick", name)
         return stored if isinstance(stored, Tick) else None
+
+    def latest(self, contract: str, kind: str = "ticks") -> Tick | Trade | Book | None:
+        """The newest stored record of a kind, or None before the first.
+
+        Raises:
+            InvalidValue: no such name or kind.
+            StorageError: MongoDB did not answer.
+        """
+        return self._stored_record(contract, kind, None)
+
+    def as_of(self, contract: str, time: Moment, kind: str = "ticks") -> Tick | Trade | Book | None:
+        """The state at a moment: the last record that was received then or before, archived or not; None before all.
+
+        `as_of(contract, time, "books")` is the order book at a time.
+
+        Raises:
+            InvalidValue: no such name, moment or kind.
+            StorageError: MongoDB did not answer.
+        """
+        return self._stored_record(contract, kind, nanoseconds("time", time))
+
+    def bars(self, contract: str, period: str, start: Moment, end: Moment | None = None) -> Iterator[Bar]:
+        """Bars with start <= time < end: stored ones, then those that the newest trades make, the running one included.
+
+        Args:
+            contract: any accepted name.
+            period: `1s`, `1m`, `5m`, `1h` or `1d`; all begin at multiples of it since 1970 UTC.
+            start: see `ticks`; 0 is the beginning.
+            end: the same; None for all there is.
+
+        Raises:
+            InvalidValue: no such name, moment or period.
+            StorageError: while going through it, MongoDB did not answer.
+        """
+        name = str(Contract.parse(contract))
+        last = None if end is None else nanoseconds("end", end)
+        return bar_store.bars(self._db(), name, period, nanoseconds("start", start), last)
 
     @overload
     def history(
@@ -128,13 +167,14 @@ class MarketClient(ClientBase):
         kind: str = "ticks",
         columns: list[str] | None = None,
     ) -> History[Any]:
-        """Stored records with start <= time < end: go through them, or take `.to_pandas()`.
+        """Stored records with start <= time < end, archived or not: go through them, or take `.to_numpy()`,
+        `.to_pandas()`, `.to_arrow()`, `.to_polars()`, or `.batches()` of arrays where they do not fit into memory.
 
         Args:
             contract: any accepted name.
             start: see `ticks`; 0 is the beginning.
             end: the same; None for all there is.
-            kind: `ticks`, `trades` or `books`.
+            kind: `ticks`, `trades`, `books` or `bars` (of all periods; see `bars` for those of one).
             columns: of the frame: the record's fields, and of ticks and books `bid1`, `bid1_size`, `ask1`,
                 `ask1_size`, `bid2` ...; None takes the usual ones.
 
@@ -143,11 +183,17 @@ class MarketClient(ClientBase):
             StorageError: while going through it, MongoDB did not answer.
         """
         if kind not in _KINDS:
-            raise InvalidValue("kind", f"{kind!r} is not one of ticks, trades, books")
+            raise InvalidValue("kind", f"{kind!r} is not one of ticks, trades, books, bars")
         name = str(Contract.parse(contract))
         first = nanoseconds("start", start)
         last = None if end is None else nanoseconds("end", end)
         return History(self._db(), _KINDS[kind], name, first, last, tuple(columns) if columns else None)
+
+    def _stored_record(self, contract: str, kind: str, until: int | None) -> Tick | Trade | Book | None:
+        if _KINDS.get(kind, "bar") == "bar":
+            raise InvalidValue("kind", f"{kind!r} is not one of ticks, trades, books")
+        found = queries.newest(self._db(), _KINDS[kind], str(Contract.parse(contract)), until)
+        return found if isinstance(found, Tick | Trade | Book) else None
 
     def _tape(
         self, record: type[R], kind: str, contract: str, since: Moment | None, block: float | None

@@ -170,6 +170,12 @@ def bars(db: Database[Document], contract: str, period: str, start: int, end: in
         StorageError: MongoDB did not answer.
     """
     length = length_of(period)
+    return _bars(db, contract, period, length, start, end)
+
+
+def _bars(
+    db: Database[Document], contract: str, period: str, length: int, start: int, end: int | None
+) -> Iterator[Bar]:
     last = None
     for bar in stored_bars(db, contract, period, start, end):
         last = bar.time

@@ -165,7 +165,7 @@ class History(Generic[R_co]):
             if self.kind in ("trade", "bar"):
                 fields["trade_id" if self.kind == "trade" else "period"] = 1
             if names & {"bids", "asks"}:
-                names = None  # however deep they are
+                fields = names = None  # however deep they are
         order = ByTime(self._db, self.kind, self.contract, self.end, fields, self._period)
         reader = ChunkReader(self._db, self.kind, self.contract)
         return Merged(reader, order, self.kind, self.contract, names, PAGE).stretches(self.start)
