@@ -1,0 +1,107 @@
+"""Export to files, stopped and gone on with."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from services.stack.cli import app
+from tests.integration.archive.test_history import COUNT, ROWS, TIME, C, stored
+from tickrouter.errors import StorageError
+from tickrouter.history.archive import Archive
+from tickrouter.history.export import DAY, plan, write
+from tickrouter.history.queries import History
+
+NOON = TIME
+MIDNIGHT = NOON - NOON % DAY
+LATER = MIDNIGHT + 40 * DAY
+
+
+def test_a_file_for_each_day_and_those_that_are_not_over_apart(tmp_path: Path) -> None:
+    parts = plan(tmp_path, C, "tick", MIDNIGHT - DAY // 2, MIDNIGHT + 2 * DAY, MIDNIGHT + DAY + 5, "csv")
+    assert [part.file.name for part in parts] == [
+        "btcturk_btc.try_tick_2026-07-31.part.csv",
+        "btcturk_btc.try_tick_2026-08-01.csv",
+        "btcturk_btc.try_tick_2026-08-02.part.csv",
+    ]
+    assert [(part.start, part.end) for part in parts] == [
+        (MIDNIGHT - DAY // 2, MIDNIGHT),
+        (MIDNIGHT, MIDNIGHT + DAY),
+        (MIDNIGHT + DAY, MIDNIGHT + 2 * DAY),
+    ]
+    assert [part.is_whole for part in parts] == [False, True, False]
+
+
+def test_parquet_holds_what_history_says_and_is_not_written_twice(db: Any, tmp_path: Path) -> None:
+    stored(db, "tick")
+    Archive(db, "tick", C, ROWS).pack(LATER, LATER)
+    (part,) = plan(tmp_path, C, "tick", MIDNIGHT, MIDNIGHT + DAY, LATER, "parquet")
+    assert not part.is_done
+    assert sum(write(db, C, "tick", part, "parquet")) == COUNT
+    assert part.is_done
+    table = parquet.read_table(part.file)
+    assert table.equals(History[Any](db, "tick", C, 0).to_arrow())
+
+
+def test_csv_holds_the_same_numbers(db: Any, tmp_path: Path) -> None:
+    records = stored(db, "trade")
+    (part,) = plan(tmp_path, C, "trade", MIDNIGHT, MIDNIGHT + DAY, LATER, "csv")
+    assert sum(write(db, C, "trade", part, "csv", ("price", "trade_id"))) == COUNT
+    with part.file.open() as file:
+        rows = list(csv.DictReader(file))
+    expected = {one.trade_id: one.price for one in records}
+    assert {row["trade_id"]: float(row["price"]) for row in rows} == expected
+    assert rows[0]["time"].startswith("2026-08-01 12:00:00.000")
+
+
+def test_a_file_that_failed_is_not_there(db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(db, "tick")
+    (part,) = plan(tmp_path, C, "tick", MIDNIGHT, MIDNIGHT + DAY, LATER, "parquet")
+
+    def batches(self: Any) -> Any:
+        yield next(original(self))
+        raise StorageError("MongoDB went away")
+
+    original = History.batches
+    monkeypatch.setattr(History, "batches", batches)
+    with pytest.raises(StorageError):
+        list(write(db, C, "tick", part, "parquet"))
+    assert not part.file.exists()
+    monkeypatch.undo()
+    assert sum(write(db, C, "tick", part, "parquet")) == COUNT
+
+
+def test_the_commands(db: Any, mongo_url: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(db, "trade")
+    monkeypatch.setenv("MONGO_URL", mongo_url)
+    config = tmp_path / "tickrouter.yaml"
+    config.write_text(f"data: {tmp_path}\nservers: {{mongo_database: {unique}}}\n")
+    runner = CliRunner()
+    packed = runner.invoke(app, ["archive-now", "--hot-hours", "0", "--config", str(config)])
+    assert packed.exit_code == 0, packed.output
+    assert f"{COUNT} records in 1 chunks, {COUNT} documents removed" in packed.output
+    assert db.trades.count_documents({}) == 0
+    command = [
+        "export",
+        C,
+        "--from",
+        "2026-07-31",
+        "--to",
+        "2026-08-03",
+        "--kind",
+        "trade",
+        "--out",
+        str(tmp_path / "x"),
+    ]
+    first = runner.invoke(app, [*command, "--config", str(config)])
+    assert first.exit_code == 0, first.output
+    assert f"{COUNT} rows in 3 files" in first.output
+    again = runner.invoke(app, [*command, "--config", str(config)])
+    assert "0 rows in 0 files" in again.output
+    assert "3 were there" in again.output
+    assert len(list((tmp_path / "x").iterdir())) == 3
