@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 from tickrouter import logs
-from tickrouter.bus.balances import write_balances
+from tickrouter.core.order_life import Change
 from tickrouter.errors import VenueError
 
 from .desk import Desk
+from .lane import Lane
 
 SETTLE = 0.3
 """Seconds to wait after a hint: several come together, and the limit is two a second."""
@@ -24,10 +25,16 @@ class Balances:
         self._wanted = threading.Event()
         self._wanted.set()
         self._log = logs.get("balances")
+        desk.listeners.append(self._changed)
 
     def soon(self) -> None:
         """They may have changed."""
         self._wanted.set()
+
+    def _changed(self, _lane: Lane, change: Change) -> None:
+        """What the venue holds for an order changes with its status and its executions."""
+        if change.order.exchange_oid is not None and change.events:
+            self.soon()
 
     def run(self) -> None:
         """Until the tenure ends."""
@@ -48,4 +55,4 @@ class Balances:
             self._log.warning("balances not read", error=str(error))
             self._wanted.set()
             return
-        write_balances(self._desk.redis, str(self._desk.account), found)
+        self._desk.journal.write_balances(found)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tickrouter import logs
 from tickrouter.bus.controls import RUN, outbox_length, read_halt, read_risk
-from tickrouter.config import Risk
-from tickrouter.core.risk import Limits, changed
+from tickrouter.core.risk import changed
 from tickrouter.errors import InvalidValue
 from tickrouter.model.event import Event, Reason
 
@@ -59,7 +58,7 @@ class Controls:
             self._look_at_outbox(outbox_length(self._desk.redis, name))
 
     def _take_rules(self, rules: dict[str, str]) -> None:
-        limits = limits_of(self._desk.config.risk)
+        limits = self._desk.config.risk.limits
         for rule, text in sorted(rules.items()):
             try:
                 limits = changed(limits, rule, text)
@@ -89,9 +88,3 @@ class Controls:
 
     def _tell(self, event: Event) -> None:
         self._desk.tell(event)
-
-
-def limits_of(risk: Risk) -> Limits:
-    """The configuration's rules."""
-    fields = risk.model_dump()
-    return Limits(frozenset(fields.pop("contracts")), **fields)

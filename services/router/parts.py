@@ -20,7 +20,7 @@ from tickrouter.model.order import Order, Status
 
 from .actions import Actions
 from .balances import Balances
-from .controls import Controls, limits_of
+from .controls import Controls
 from .desk import Desk
 from .guard import Guard
 from .intake import Intake
@@ -56,14 +56,14 @@ class Parts:
         self._tracker = Tracker(desk, works)
         self._sender = Sender(desk, self._tracker, works)
         self._actions = Actions(desk, self._sender, self._tracker, works)
-        guard = Guard(desk, limits_of(desk.config.risk), _paper(desk, config))
+        guard = Guard(desk, desk.config.risk.limits, _paper(desk, config))
         self._intake = Intake(desk, Places(desk, self._sender, guard), self._actions, works)
         self._balances = Balances(desk)
         self.feed = PrivateFeed(desk, config.card(desk.account.venue).hosts.socket, self._tracker, self._balances)
         self.controls = Controls(desk, guard, told_halt)
         listings = Listings(desk.venue)
         self._reconciler = Reconciler(
-            desk, listings, lambda oid: is_known(mongo, name, oid), default_mark(desk.account)
+            desk, listings, lambda oid: is_known(mongo, name, oid), config.id_mark or default_mark(desk.account)
         )
         self._resolver = Resolver(desk, listings, self._reconciler)
         self._timers = Timers(desk, self._sender)

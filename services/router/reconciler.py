@@ -34,6 +34,7 @@ class Reconciler:
         self._is_known = is_known
         self._mark = mark
         self._foreign: set[str] = set()
+        self._told: dict[str, str] = {}
         self._since: dict[Contract, int] = {}
         self._log = logs.get("reconciler")
 
@@ -102,12 +103,11 @@ class Reconciler:
             lane.apply(Seen(found, "reconciliation"))
             return
         figures = difference(lane.order, found)
-        if figures is None:
+        if figures is None or self._told.get(found.exchange_oid) == figures:
             return
+        self._told[found.exchange_oid] = figures
         self._log.warning("journal and venue differ", client_oid=lane.order.client_oid, figures=figures)
-        event = first_event(lane.order, self._desk.clock.now())
-        self._desk.tell(replace(event, type="reconciled", reason=Reason("reconciled", figures)))
-        lane.apply(Seen(found, "reconciliation"))
+        lane.apply(Seen(found, "reconciliation", compare=True))
 
     def _fill(self, found: VenueFill) -> None:
         lane = self._desk.lane_of(found.exchange_oid)

@@ -60,7 +60,7 @@ class ClientBase:
         self._mongo_database = mongo_database or self._config.servers.mongo_database
         if id_mark is not None and not MARK.match(id_mark):
             raise InvalidValue("id_mark", f"{id_mark!r} is not eight hex digits in lower case")
-        self._id_mark = id_mark
+        self._id_mark = id_mark or self._config.id_mark
         self._clock = clock or SystemClock()
         self._closed = threading.Event()
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
+from tickrouter.core.risk import Limits
 from tickrouter.errors import ConfigError, TickrouterError
 from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
@@ -98,6 +99,12 @@ class Risk(_Part):
     def _canonical(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(Contract.parse(name)) for name in names)
 
+    @property
+    def limits(self) -> Limits:
+        """The rules as the router applies them."""
+        fields = self.model_dump()
+        return Limits(frozenset(fields.pop("contracts")), **fields)
+
 
 class AccountConfig(_Part):
     """One account to route."""
@@ -168,6 +175,11 @@ class Config(_Part):
     accounts: dict[str, AccountConfig] = Field(default_factory=dict)
     router: RouterConfig = RouterConfig()
     key_file: Path = Path("keys.yaml")
+    id_mark: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{8}$",
+        description="eight hex digits with which our client order ids begin; by default made of the account",
+    )
     alarm_url: str | None = Field(default=None, repr=False)
     metrics_ports: dict[Literal["collector", "router", "archiver"], int] = Field(
         default_factory=dict, description="loopback port of each service's Prometheus metrics; none is served without"

@@ -79,7 +79,7 @@ def set_(
     """
     settings, name = _meant(config, account)
     canonical = rule.lower()
-    changed(limits_of(settings.accounts[name].risk), canonical, value)
+    changed(settings.accounts[name].risk.limits, canonical, value)
     with connect(settings.orders_redis_url) as redis:
         set_risk(redis, name, canonical, value)
     if as_json:
@@ -109,8 +109,8 @@ def unset(
 
 def rows(risk: Risk, overlay: Mapping[str, str]) -> list[Row]:
     """Every rule that limits something or could, those by currency only where one is named."""
-    configured = _texts(limits_of(risk))
-    limits, wrong = limits_of(risk), {}
+    configured = _texts(risk.limits)
+    limits, wrong = risk.limits, {}
     for rule, text in sorted(overlay.items()):
         try:
             limits = changed(limits, rule, text)
@@ -119,12 +119,6 @@ def rows(risk: Risk, overlay: Mapping[str, str]) -> list[Row]:
     in_force = _texts(limits)
     names = dict.fromkeys([*configured, *in_force, *sorted(overlay)])
     return [Row(name, configured.get(name), overlay.get(name), in_force.get(name), wrong.get(name)) for name in names]
-
-
-def limits_of(risk: Risk) -> Limits:
-    """The configuration's rules as the router applies them."""
-    fields = risk.model_dump()
-    return Limits(frozenset(fields.pop("contracts")), **fields)
 
 
 def _texts(limits: Limits) -> dict[str, str | None]:

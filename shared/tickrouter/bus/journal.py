@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from tickrouter.bus import order_hash
+from tickrouter.bus.balances import fields_of
 from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
 from tickrouter.bus.direct import Call, Direct, Part
@@ -22,6 +23,7 @@ from tickrouter.bus.keys import AccountKeys
 from tickrouter.bus.scripts import Script
 from tickrouter.core.order_life import Change
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError
+from tickrouter.model.account import Balance
 from tickrouter.model.event import Event
 from tickrouter.model.order import Order
 
@@ -78,7 +80,7 @@ class Journal:
         self._rev = 0
         self._rev_lock = threading.Lock()
         self._scripts = {
-            name: Script("guard", name, mark=account) for name in ("admit", "step", "adopt", "tell", "bury")
+            name: Script("guard", name, mark=account) for name in ("admit", "step", "adopt", "tell", "bury", "balance")
         }
         self._epoch = Script("epoch", mark=account)
 
@@ -310,6 +312,11 @@ class Journal:
         body = _without_none({"events": [_split(event) for event in events], "command": command})
         names = [self.keys.events, self.keys.fills, self.keys.work]
         return bool(self._write("tell", names, [_raw(body)])[0] == "DONE")
+
+    def write_balances(self, balances: tuple[Balance, ...]) -> None:
+        """Replace the snapshot of the balances; a router that lost its lease does not."""
+        if balances:
+            self._write("balance", [self.keys.balance], [*fields_of(balances)])
 
     def bury(self, entry: Entry, reason: str, kept: int) -> None:
         """Put an entry that cannot be read aside."""

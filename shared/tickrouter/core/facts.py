@@ -120,10 +120,14 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The venue shows it. `source` is where: a listing, one order, or a private message."""
+    """The venue shows it. `source` is where: a listing, one order, or a private message.
+
+    With `compare` the step also tells how the journal had it otherwise, if it had.
+    """
 
     order: VenueOrder
     source: str
+    compare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

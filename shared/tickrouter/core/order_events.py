@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tickrouter.core import facts
 from tickrouter.core.facts import Fact
-from tickrouter.model.event import Event, EventType
+from tickrouter.model.event import Event, EventType, Reason
 from tickrouter.model.fill import Fill
 from tickrouter.model.order import Order, Status
 
@@ -15,6 +15,11 @@ from tickrouter.model.order import Order, Status
 def first_event(order: Order, now: int) -> Event:
     """The event that tells of an order's admission, or of its denial."""
     return _event(order, "order", now)
+
+
+def reconciled(order: Order, figures: str, now: int) -> Event:
+    """The event that tells how journal and venue differed, before the venue's word counts."""
+    return replace(_event(order, "reconciled", now), reason=Reason("reconciled", figures))
 
 
 def events_of(before: Order, after: Order, fact: Fact, new_fills: tuple[Fill, ...], now: int) -> tuple[Event, ...]:

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from tickrouter.core import facts
 from tickrouter.core.facts import Fact, VenueState
-from tickrouter.core.order_events import events_of, first_event
+from tickrouter.core.order_events import events_of, first_event, reconciled
+from tickrouter.core.reconcile import difference
 from tickrouter.errors import TickrouterError
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.fill import Fill
@@ -147,12 +148,15 @@ def apply(order: Order, fact: Fact, now: int) -> Change:
     after, new_fills = _effect(order, fact)
     if after.status not in allowed:
         raise IllegalTransition(f"{order.client_oid}: {order.status} -> {after.status} by {type(fact).__name__}")
-    if after == order:
+    figures = difference(order, fact.order) if isinstance(fact, facts.Seen) and fact.compare else None
+    if after == order and figures is None:
         return Change(order, order, ())
     after = replace(after, step=order.step + 1, updated=now)
     if after.cancel_after_ms is not None and after.cancel_at is None and after.status.is_working:
         after = replace(after, cancel_at=now + after.cancel_after_ms * MS)
     events = events_of(order, after, fact, new_fills, now)
+    if figures is not None:
+        events = (reconciled(order, figures, now), *events)
     if after.status is _REPLACED and order.status is not _REPLACED:
         child = _child(after, now)
         return Change(order, after, (*events, first_event(child, now)), child)

@@ -10,6 +10,7 @@ from typing import get_args
 from tickrouter.core.facts import VenueOrder, VenueState
 from tickrouter.model.account import Account
 from tickrouter.model.command import OrderType
+from tickrouter.model.money import plain
 from tickrouter.model.order import Order, Status
 
 
@@ -28,8 +29,8 @@ def difference(order: Order, theirs: VenueOrder) -> str | None:
 
 def _figures(order: Order, theirs: VenueOrder) -> str:
     return (
-        f"journal: {order.status}, filled {order.venue_filled:f}; "
-        f"venue: {theirs.state}, filled {theirs.filled:f} (order {theirs.exchange_oid})"
+        f"journal: {order.status}, filled {plain(order.venue_filled)}; "
+        f"venue: {theirs.state}, filled {plain(theirs.filled)} (order {theirs.exchange_oid})"
     )
 
 
