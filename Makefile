@@ -1,6 +1,6 @@
 # `make run` runs it all on this machine; `make test` proves it. Needs Python 3.11, make and git, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all bench lint clean
+.PHONY: help run test test-all proofs proofs-soak bench lint clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -12,16 +12,26 @@ WORKERS ?= 4
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Run everything here; pass options as ARGS="--for 60s --plain".
 	@$(BIN)/tickrouter up $(ARGS)
 
-test: lint ## Lint, types, import contracts, then unit, integration and conformance tests.
-	@$(PYTEST) -q -m "not long" $(ARGS)
+test: lint ## Lint, types, import contracts, then unit, integration and conformance tests, then a sample of the proofs.
+	@$(PYTEST) -q -m "not long and not proof" $(ARGS)
+	@$(BIN)/pytest -q -m "proof and not long" tests/proofs
 
-test-all: lint ## The same with the tests that take long.
-	@$(PYTEST) -q $(ARGS)
+test-all: lint ## The same with the tests that take long, and all proofs.
+	@$(PYTEST) -q -m "not proof" $(ARGS)
+	@$(BIN)/pytest -q -m proof tests/proofs
+	@$(BIN)/python -m tests.proofs
+
+proofs: $(VENV)/.installed-dev ## The proofs of the order path; goes on where it was broken off (ARGS="--cells 200 --only singles").
+	@$(BIN)/python -m tests.proofs $(ARGS)
+
+MINUTES ?= 10
+proofs-soak: $(VENV)/.installed-dev ## Random bad days for MINUTES=10 (ARGS="--seed 7").
+	@$(BIN)/python -m tests.proofs --soak $(MINUTES) $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Lint, format, types, import contracts.
 	@$(BIN)/ruff check

@@ -38,6 +38,7 @@ class Desk:
         commands: ids of other commands, to their actions.
         children: client ids that amends were to give.
         placed_by: ids of the commands behind `places`.
+        copied: reads the events that MongoDB has of it.
         decided: client ids of lookalikes that an operator's command spoke of.
     """
 
@@ -50,6 +51,7 @@ class Desk:
     children: list[str] = field(default_factory=list)
     placed_by: dict[str, str] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
+    copied: Callable[[], list[Event]] = list
     _waiting: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -177,11 +179,17 @@ class Desk:
             pipe.hgetall(keys.order(client_oid))
         events, fills, balances, queued, working, dead, seen, *hashes = await pipe.execute()
         ledger = await self.control.call("GET", f"/ledger?account={self.key}")
+        published = {event.id: event for event in map(_event, (fields for _, fields in events))}
+        conflicts = []
+        for event in await asyncio.to_thread(self.copied):
+            if published.setdefault(event.id, event) != event:
+                conflicts.append(event.id)
         return AccountView(
             orders=dict(zip(known, map(order_hash.from_hash, hashes), strict=True)),
             places=tuple(self.places),
             commands=dict(self.commands),
-            events=tuple(_event(fields) for _, fields in events),
+            events=tuple(sorted(published.values(), key=lambda event: (event.epoch, event.seq))),
+            conflicts=tuple(conflicts),
             fills=tuple(_event(fields) for _, fields in fills),
             ledger=ledger,
             balances={currency.decode(): _balance(data) for currency, data in balances.items()},

@@ -18,6 +18,8 @@ from tests.proofs.run import Run, keep_logs, open_run, prepare, verdict
 from tests.proofs.scenarios import SCENARIOS
 from tests.proofs.stops import AFTERMATH, settled_by_another
 from tests.proofs.world import OwnRedis, World
+from tickrouter.bus.codec import unpack_map
+from tickrouter.model.event import Event
 
 PATIENCE = 12.0
 COLUMNS = (
@@ -38,14 +40,18 @@ async def prove_forget(world: World, cell: Cell, *, keep: Path | None = None) ->
     gate, own = Gate(cell.points), OwnRedis(world.folder / "redis-of-one" / world.name())
     await asyncio.to_thread(own.server.start)
     run = await open_run(world, cell, gate, own)
+    run.desk.copied = lambda: copied_events(world, f"db_{run.name}", run.desk.account)
     others: list[int] = []
     forgotten = _arm(run, own, others)
     keeper = asyncio.create_task(run.keep_alive())
     try:
         await prepare(run)
         others.append(await run.start(behind_gate=False, log="archiver.log", service="archiver"))
+        doing = asyncio.create_task(SCENARIOS[cell.kind](run.desk))
+        while not doing.done() and not await own.client.xlen(run.desk.keys.orders):
+            await asyncio.sleep(0.005)
         await run.start()
-        await asyncio.wait_for(SCENARIOS[cell.kind](run.desk), 90)
+        await asyncio.wait_for(doing, 90)
         if gate.strikes:
             with suppress(TimeoutError):
                 await asyncio.wait_for(forgotten.wait(), PATIENCE)
@@ -103,3 +109,9 @@ def _arm(run: Run, own: OwnRedis, others: list[int]) -> asyncio.Event:
         gate.instead(point, snapshot)
     gate.instead(last, strike)
     return forgotten
+
+
+def copied_events(world: World, name: str, account: str) -> list[Event]:
+    """The events that MongoDB has of an account."""
+    found = world.copies[name].events.find({"account": account}, {"d": 1}).sort([("epoch", 1), ("seq", 1)])
+    return [Event.from_wire(unpack_map(document["d"])) for document in found]

@@ -40,7 +40,8 @@ class Account:
         orders: of the journal, by client id; None where it has none.
         places: client ids of the places that were queued.
         commands: ids of all other commands, to their actions.
-        events: in the order of the stream.
+        events: in the order of their numbers: those of the stream, and those that only MongoDB's copy still has.
+        conflicts: numbers under which the copy has another event than the stream.
         fills: the stream of fills.
         ledger: orders, fills, balances and requests of the account, as the simulator's control call gives them.
         balances: free and locked by currency, as the router wrote them.
@@ -63,6 +64,7 @@ class Account:
     working: int
     dead: int
     children: frozenset[str] = field(default_factory=frozenset)
+    conflicts: tuple[str, ...] = ()
     seen: frozenset[str] = field(default_factory=frozenset)
     placed_by: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,7 +75,7 @@ class Account:
 
 def judge(account: Account, excuses: Excuses) -> list[str]:
     """What is wrong; nothing, if all holds."""
-    wrong: list[str] = []
+    wrong = [f"numbering: {number} is two events" for number in account.conflicts]
     if account.queued or account.working or account.dead:
         wrong.append(f"unfinished: {account.queued} queued, {account.working} at work, {account.dead} put aside")
     wrong += _numbering(account)

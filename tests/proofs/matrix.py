@@ -45,10 +45,10 @@ WRITERS = frozenset(
 )
 """Messages that change something in Redis or at the venue. A kill at any other leaves what a kill before the next of
 these leaves, so pairs are made of these."""
-MOST_WRITERS, MOST_OTHERS = 16, 3
+MOST_WRITERS, MOST_OTHERS = 16, 2
 """How many messages of one name are points: what repeats in the background for ever has to end somewhere."""
 PAIR_FAULTS = ("none", "reply lost")
-MOST_TRIES = 12
+MOST_TRIES = 24
 """Cells that may try to catch a twin."""
 
 
@@ -156,13 +156,14 @@ def stops(traces: Mapping[str, Mapping[str, int]]) -> list[Cell]:
     ]
 
 
-def forgets(traces: Mapping[str, Mapping[str, int]], distances: Sequence[int] = (1, 4)) -> list[Cell]:
+def forgets(traces: Mapping[str, Mapping[str, int]], distances: Sequence[int] = (2, 5)) -> list[Cell]:
     """Redis taken back over one or some writes of the journal, and emptied, at each of them."""
     found = []
     for (kind, fault), seen in _by_run(traces):
         if fault != "none":
             continue
-        writes = [Point("redis:admit", n, "before") for n in range(1, seen.get("redis:admit", 0) + 1)]
+        writes = [Point("redis:SET", 1, "before")]
+        writes += [Point("redis:admit", n, "before") for n in range(1, seen.get("redis:admit", 0) + 1)]
         writes += [Point("redis:step", n, "before") for n in range(1, min(seen.get("redis:step", 0), MOST_WRITERS) + 1)]
         for column in FORGETS:
             for at, first in enumerate(writes):
@@ -179,36 +180,31 @@ def forgets(traces: Mapping[str, Mapping[str, int]], distances: Sequence[int] = 
 
 def twins(traces: Mapping[str, Mapping[str, int]], seed: int) -> dict[str, list[Cell]]:
     """For each broken router, cells of the columns that are to catch it, in the order in which they are tried."""
-    by_twin: dict[str, list[Cell]] = {}
-    found, clean = singles(traces), clean_cells()
+    alone, stopped, forgotten, clean = singles(traces), stops(traces), forgets(traces), clean_cells()
     pools = {
-        "journal after sending": [
-            cell for cell in found if cell.fault == "none" and cell.points[0].name == "http:POST order"
-        ],
-        "sign again on waking": [
-            cell
-            for cell in stops(traces)
-            if cell.kind in ("place", "market", "race")
-            and cell.points[0].phase == "after"
-            and cell.points[0].name == "redis:step"
-        ],
-        "resend on timeout": [
-            cell for cell in clean_cells() if cell.fault in ("reply lost", "html, done", "late answer")
-        ],
-        "absence believed at once": [
-            cell for cell in clean_cells() if cell.fault in ("hidden by half", "late by half")
-        ],
-        "no epoch": [cell for cell in forgets(traces) if cell.column in ("rollbacks", "rollbacks, killed")],
+        "journal after sending": [cell for cell in alone if cell.fault == "none" and _is_at(cell, "http:POST order")],
+        "sign again on waking": [cell for cell in stopped if _is_at(cell, "redis:step", 4)],
+        "resend on timeout": [cell for cell in clean if cell.fault in ("reply lost", "html, done", "late answer")],
+        "absence believed at once": [cell for cell in clean if cell.fault in ("hidden by half", "late by half")],
+        "no epoch": [cell for cell in forgotten if cell.column in ("rollbacks", "rollbacks, killed")],
         "fence by counter": [
             cell
-            for cell in forgets(traces)
-            if cell.column == "rollbacks, stopped" and cell.points[-1].name == "redis:admit"
+            for cell in forgotten
+            if cell.column == "rollbacks, stopped"
+            and cell.points[0].name == "redis:SET"
+            and _is_at(cell, "redis:admit")
         ],
     }
-    for name, pool in pools.items():
-        shuffled = random.Random(seed).sample(pool, len(pool))
-        by_twin[name] = [replace(cell, twin=name) for cell in shuffled[:MOST_TRIES]]
-    return by_twin
+    return {
+        name: [replace(cell, twin=name) for cell in random.Random(seed).sample(pool, min(len(pool), MOST_TRIES))]
+        for name, pool in pools.items()
+    }
+
+
+def _is_at(cell: Cell, name: str, highest: int = MOST_WRITERS) -> bool:
+    """True if the last point is after one of the first messages of that name."""
+    point = cell.points[-1]
+    return (point.name, point.phase) == (name, "after") and point.number <= highest
 
 
 def _by_run(traces: Mapping[str, Mapping[str, int]]) -> list[tuple[tuple[str, str], Mapping[str, int]]]:

@@ -54,6 +54,7 @@ class Run:
     desk: Desk
     folder: Path
     redis_address: Address
+    database: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     births: int = 0
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -78,16 +79,11 @@ class Run:
 
     async def start(self, *, behind_gate: bool = True, log: str = "router.log", service: str = "router") -> int:
         """Start a router, for the first time or again."""
-        ports = self.ports
-        if not behind_gate:
-            world = self.world
-            ports = {
-                "redis": self.redis_address.port,
-                "venue": world.venue_address.port,
-                "mongo": world.mongo_address.port,
-            }
+        config = self.direct_configuration()
+        if behind_gate:
+            config = configuration(self.desk.account, self.ports, self.folder, self.name, self.database)
         pid = await self.world.nursery.birth(
-            configuration(self.desk.account, ports, self.folder, self.name),
+            config,
             environment(self.desk.account, self.keys, private=self.cell.with_fault.private),
             self.folder / log,
             capabilities={"stamp_tolerance": TOLERANCE, "visibility_lag": LAG},
@@ -98,6 +94,15 @@ class Run:
             self.gate.begin(pid)
             self.births += 1
         return pid
+
+    def direct_configuration(self) -> dict[str, Any]:
+        """For a service that is not struck: it speaks to the servers themselves."""
+        ports = {
+            "redis": self.redis_address.port,
+            "venue": self.world.venue_address.port,
+            "mongo": self.world.mongo_address.port,
+        }
+        return configuration(self.desk.account, ports, self.folder, self.name, self.database)
 
     async def keep_alive(self) -> None:
         """Start it again whenever it was killed, until cancelled."""
@@ -286,7 +291,7 @@ def script_names(account: str) -> dict[str, str]:
     return names
 
 
-def configuration(account: str, ports: dict[str, int], folder: Path, egress: str) -> dict[str, Any]:
+def configuration(account: str, ports: dict[str, int], folder: Path, egress: str, database: str = "") -> dict[str, Any]:
     """The router's configuration, with short windows."""
     base = f"127.0.0.1:{ports['venue']}"
     hosts = {
@@ -300,7 +305,7 @@ def configuration(account: str, ports: dict[str, int], folder: Path, egress: str
         "servers": {
             "redis_url": f"redis://127.0.0.1:{ports['redis']}/0",
             "mongo_url": f"mongodb://127.0.0.1:{ports['mongo']}/?directConnection=true",
-            "mongo_database": f"db_{egress}",
+            "mongo_database": database or f"db_{egress}",
         },
         "venues": {"btcturk": {"card": "none.yaml", "hosts": hosts}},
         "accounts": {account: {"mode": "paper", "risk": {"contracts": [CONTRACT]}}},

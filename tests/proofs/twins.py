@@ -107,11 +107,11 @@ def fence_by_counter() -> None:
     from tickrouter.bus.lease import Lease
 
     def acquire(self: Any) -> bool:
-        if self._redis.exists(self._key):
-            return False
-        token = str(self._redis.incr(f"fence:{self._key}"))
+        counter = f"fence:{self._key}"
+        token = str(int(self._redis.get(counter) or 0) + 1)
         if not self._redis.set(self._key, token, nx=True, px=self.milliseconds):
             return False
+        self._redis.set(counter, token)
         self.token = token
         return True
 

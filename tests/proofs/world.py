@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pymongo import MongoClient
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
@@ -72,6 +73,15 @@ class Control:
             self._streams = None
 
 
+def patient(url: str) -> AsyncRedis:
+    """A client that asks again while its server is down: a command queued twice by that has one id."""
+    patience = Retry(ConstantBackoff(0.1), 100)
+    client: AsyncRedis = AsyncRedis.from_url(
+        url, retry=patience, retry_on_error=[RedisConnectionError, BusyLoadingError]
+    )
+    return client
+
+
 class OwnRedis:
     """A server for one run, whose append-only file can be taken back to an earlier moment."""
 
@@ -79,11 +89,7 @@ class OwnRedis:
         self._folder = folder
         self._copy = folder.with_name(f"{folder.name}-copy")
         self.server = redis_server(folder, appendfsync="always")
-        # A command that is queued twice by this has one id, and is admitted once.
-        patience = Retry(ConstantBackoff(0.1), 100)
-        self.client: AsyncRedis = AsyncRedis.from_url(
-            self.server.url, retry=patience, retry_on_error=[RedisConnectionError, BusyLoadingError]
-        )
+        self.client = patient(self.server.url)
 
     @property
     def address(self) -> Address:
@@ -122,6 +128,7 @@ class World:
         folder: for logs and data.
         redis: a client of the orders Redis.
         venue: the simulator.
+        copies: a client of MongoDB.
     """
 
     folder: Path
@@ -131,6 +138,7 @@ class World:
     redis: AsyncRedis
     nursery: Nursery
     control: Control
+    copies: MongoClient[dict[str, Any]]
     _names: count[int] = field(default_factory=count)
     _mark: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
 
@@ -150,6 +158,16 @@ class World:
     def venue_address(self) -> Address:
         return Address("127.0.0.1", self.venue.settings.port)
 
+    def patient(self) -> AsyncRedis:
+        """A client of the orders Redis that outlives its restarts."""
+        return patient(self.redis_server.url)
+
+    async def furnish(self) -> None:
+        """Give the house its book, and the pair a last price."""
+        await self.control.call("POST", "/book", {"pair": "BTCUSDT", "bids": BIDS, "asks": ASKS})
+        trade = {"pair": "BTCUSDT", "price": "100.00", "amount": "0.1", "side": "buy"}
+        await self.control.call("POST", "/trade", trade)
+
     async def open_account(self) -> Keys:
         """A new account at the venue, with money."""
         keys = demo_keys()
@@ -159,13 +177,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path | None = None, **settings: Any) -> AsyncIterator[World]:
+async def world(folder: Path | None = None, *, redis_sync: str = "everysec", **settings: Any) -> AsyncIterator[World]:
     """Start everything; it ends with the block. `settings` are the simulator's."""
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickrouter-proofs-")))
         folder.mkdir(parents=True, exist_ok=True)
-        redis = redis_server(folder / "redis")
+        redis = redis_server(folder / "redis", appendfsync=redis_sync)
         mongo = mongo_server(folder / "mongo")
         for server in (redis, mongo):
             await asyncio.to_thread(server.start)
@@ -179,13 +197,13 @@ async def world(folder: Path | None = None, **settings: Any) -> AsyncIterator[Wo
         }
         venue = stack.enter_context(start_simulator(folder, **(wanted | settings)))
         control = Control(Address("127.0.0.1", int(urlsplit(venue.control).port or 0)))
+        copies: MongoClient[dict[str, Any]] = MongoClient(mongo.url)
+        stack.callback(copies.close)
         nursery = Nursery()
         await nursery.open()
         client: AsyncRedis = AsyncRedis.from_url(redis.url)
-        made = World(folder, redis, mongo, venue, client, nursery, control)
-        await control.call("POST", "/book", {"pair": "BTCUSDT", "bids": BIDS, "asks": ASKS})
-        trade = {"pair": "BTCUSDT", "price": "100.00", "amount": "0.1", "side": "buy"}
-        await control.call("POST", "/trade", trade)
+        made = World(folder, redis, mongo, venue, client, nursery, control, copies)
+        await made.furnish()
         try:
             yield made
         finally:

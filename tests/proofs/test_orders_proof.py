@@ -1,0 +1,83 @@
+"""The proofs that every test run makes: all single kills without a fault, and a seeded sample of the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.proofs import forgets, limits, matrix
+from tests.proofs.cell import Cell, Result
+from tests.proofs.matrix import Lanes, Store
+from tests.proofs.twins import TWINS
+
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(900)]
+
+SEED = 1
+SAMPLE = {"singles": 60, "pairs": 30, "stops": 16, "forgets": 18}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Results of this run alone, with the recorded messages of every kind of command under every fault."""
+    made = Store.open(tmp_path_factory.mktemp("proofs"), fresh=True)
+    holds(run(made, matrix.clean_cells()))
+    yield made
+
+
+def run(store: Store, cells: Sequence[Cell]) -> list[Result]:
+    return asyncio.run(Lanes(store).run(cells))
+
+
+def holds(results: Sequence[Result]) -> None:
+    """Nothing is wrong in any of the runs."""
+    assert results
+    wrong = [f"{result.cell.key}: {'; '.join(result.wrong)}" for result in results if result.wrong]
+    assert wrong == []
+
+
+def test_a_kill_at_any_message_breaks_nothing(store: Store) -> None:
+    cells = [cell for cell in matrix.singles(store.traces) if cell.fault == "none"]
+    results = run(store, cells)
+    holds(results)
+    assert sum(result.reached for result in results) > 0.9 * len(cells)
+
+
+@pytest.mark.parametrize("column", ["singles", "stops", "forgets"])
+def test_a_sample_of_kills_stops_and_losses_under_faults(store: Store, column: str) -> None:
+    cells = {"singles": matrix.singles, "stops": matrix.stops, "forgets": matrix.forgets}[column](store.traces)
+    results = run(store, matrix.sample(cells, SAMPLE[column], SEED))
+    holds(results)
+    if column == "forgets":
+        assert {result.cell.column for result in results} == set(forgets.COLUMNS)
+
+
+def test_a_sample_of_second_kills_during_recovery(store: Store) -> None:
+    cells = matrix.pairs(store.results.values())
+    results = run(store, matrix.sample(cells, SAMPLE["pairs"], SEED))
+    holds(results)
+    assert any(result.reached for result in results)
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_broken_router_is_caught(store: Store, twin: str) -> None:
+    for cell in matrix.twins(store.traces, SEED)[twin]:
+        (result,) = run(store, [cell])
+        if result.wrong:
+            break
+    assert result.wrong
+
+
+def test_four_routers_meet_no_refusal_and_waste_nothing() -> None:
+    assert asyncio.run(limits.prove_limits(12.0, SEED)).wrong() == []
+
+
+def test_results_of_other_code_are_not_taken(tmp_path: Path) -> None:
+    cell = Cell("singles", "place")
+    store = Store.open(tmp_path)
+    store.add(Result(cell, (), True, 0.1))
+    assert set(Store.open(tmp_path).results) == {cell.key}
+    (tmp_path / "code").write_text("of other code")
+    assert Store.open(tmp_path).results == {}
