@@ -20,8 +20,8 @@ from tests.simulation import ROOT, Simulation
 from tests.waiting import until
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.bus.connection import Redis, connect
-from tickrouter.bus.journal import read_order
 from tickrouter.bus.keys import AccountKeys
+from tickrouter.bus.order_store import read_order
 from tickrouter.model.event import Event
 from tickrouter.model.order import Order
 

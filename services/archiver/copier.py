@@ -7,7 +7,7 @@ from typing import Any
 
 from tickrouter import logs
 from tickrouter.bus.codec import unpack_map
-from tickrouter.bus.journal import let_expire
+from tickrouter.bus.order_store import let_expire
 from tickrouter.bus.outbox import Outbox
 from tickrouter.bus.subscribe import START, Entry, EntryId, find_order, id_text
 from tickrouter.clock import Clock

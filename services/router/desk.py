@@ -10,7 +10,8 @@ from typing import Any
 
 from tickrouter import logs
 from tickrouter.bus.connection import Redis
-from tickrouter.bus.journal import Journal, read_order
+from tickrouter.bus.journal import Journal
+from tickrouter.bus.order_store import read_order
 from tickrouter.clock import Clock
 from tickrouter.config import AccountConfig, RouterConfig
 from tickrouter.core.order_life import Change

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tickrouter import logs
-from tickrouter.bus.journal import Journal, Meta
+from tickrouter.bus.journal import Journal
+from tickrouter.bus.worklists import Meta
 from tickrouter.clock import Clock
 from tickrouter.history.orders import highest_epoch, last_halt
 from tickrouter.model.account import Account

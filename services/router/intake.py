@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tickrouter import logs
 from tickrouter.bus.codec import unpack_map
-from tickrouter.bus.journal import Entry
+from tickrouter.bus.worklists import Entry
 from tickrouter.errors import InvalidValue, Unreadable
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, EventType, Reason

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tickrouter.bus.journal import Admission, Entry
+from tickrouter.bus.journal import Admission
 from tickrouter.bus.permits import Grant
+from tickrouter.bus.worklists import Entry
 from tickrouter.core import order_life
 from tickrouter.core.facts import Denied, Forgotten
 from tickrouter.core.order_events import first_event

@@ -6,7 +6,6 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgpack
@@ -19,8 +18,8 @@ from tickrouter.bus.balances import fields_of
 from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
 from tickrouter.bus.direct import Call, Direct, Part
-from tickrouter.bus.keys import AccountKeys
 from tickrouter.bus.scripts import Script
+from tickrouter.bus.worklists import GROUP, Entry, Meta, WorkLists
 from tickrouter.core.order_life import Change
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError
 from tickrouter.model.account import Balance
@@ -30,53 +29,18 @@ from tickrouter.model.order import Order
 Admission = Literal["ADMITTED", "REPEAT", "DUPLICATE", "HALTED"]
 StepOutcome = Literal["DONE", "REPEAT", "CONFLICT", "HALT", "AGE", "CANCEL"]
 
-GROUP = "router"
-"""Consumer group and consumer of the queue: a new holder of the lease reads what the last one claimed."""
 RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
-KEPT_AFTER_FINAL_MS = 7 * 24 * 3600 * 1000
-"""How long the hash of a finished order stays once it is copied."""
 _DEAD_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the queue."""
-
-    id: str
-    data: bytes | None
-
-    @property
-    def ms(self) -> int:
-        """When Redis took it, ms since 1970 UTC."""
-        return int(self.id.partition("-")[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What Redis knows of itself and of the account; epoch 0 where it knows nothing.
-
-    `opened_ms` is when the epoch opened, 0 for the first. What is in the queue from before `known_from_ms` may have
-    been admitted and sent by a Redis that forgot it.
-    """
-
-    epoch: int
-    rev: int
-    seq: int
-    run_id: str
-    opened_ms: int
-    known_from_ms: int
-
-
-class Journal:
-    """Reads and writes for one account, under its lease."""
+class Journal(WorkLists):
+    """Writes for one account, under its lease."""
 
     def __init__(self, redis: Redis, account: str, token: Callable[[], str]) -> None:
-        self._redis: Any = redis
+        super().__init__(redis, account)
         self._direct = Direct(redis)
         self._token = token
-        self.account = account
-        self.keys = AccountKeys(account)
         self._rev = 0
         self._rev_lock = threading.Lock()
         self._scripts = {
@@ -96,35 +60,6 @@ class Journal:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
-
-    @storage_errors("meta")
-    def meta(self) -> Meta:
-        """What Redis holds."""
-        raw = self._redis.hgetall(self.keys.meta)
-        text = {key.decode(): value.decode() for key, value in raw.items()}
-        names = ("epoch", "rev", "seq", "opened", "known_from")
-        epoch, rev, seq, opened_ms, known_from_ms = (int(text.get(name, 0)) for name in names)
-        return Meta(epoch, rev, seq, text.get("run_id", ""), opened_ms, known_from_ms)
-
-    @storage_errors("run id")
-    def run_id(self) -> str:
-        """The server's own random name, new with each of its starts."""
-        return str(self._redis.info("server")["run_id"])
-
-    @storage_errors("server")
-    def known_from_ms(self, now_ms: int) -> int:
-        """Since when nobody can have admitted from this server's queue before the epoch that is about to open.
-
-        That is the server's start: whoever routed since would have opened the epoch. A replica that took over has
-        seen its former primary's admissions at times we do not know, so for it it is now.
-        """
-        found = self._redis.info()
-        promoted = set(str(found.get("master_replid2", "0"))) != {"0"}
-        if promoted or found.get("role") != "master":
-            return now_ms
-        # Both count whole seconds: it started before the end of that second.
-        second = int(found["server_time_usec"]) // 1_000_000 - int(found["uptime_in_seconds"])
-        return min(now_ms, (second + 1) * 1000)
 
     def go_on(self, meta: Meta) -> None:
         """Continue in the epoch that is open."""
@@ -150,46 +85,6 @@ class Journal:
     def rev(self) -> int:
         """The highest number of a write that Redis acknowledged."""
         return self._rev
-
-    # --- reading
-
-    @storage_errors("claim")
-    def claim(self, *, pending: bool, count: int = 100, block_ms: int | None = None) -> list[Entry]:
-        """Entries of the queue: those claimed before and not admitted, or new ones."""
-        answer = self._redis.xreadgroup(
-            GROUP, GROUP, {self.keys.orders: "0" if pending else ">"}, count=count, block=block_ms
-        )
-        entries = answer[0][1] if answer else []
-        return [Entry(entry_id.decode(), (fields or {}).get(b"d")) for entry_id, fields in entries]
-
-    @storage_errors("open orders")
-    def open_orders(self) -> list[Order]:
-        """Every order that is not done."""
-        ids = sorted(oid.decode() for oid in self._redis.smembers(self.keys.open))
-        found = [read_order(self._redis, self.account, oid) for oid in ids]
-        return [order for order in found if order is not None]
-
-    @storage_errors("work")
-    def work(self) -> dict[str, bytes]:
-        """Commands other than place that have no outcome yet, by id."""
-        return {key.decode(): value for key, value in self._redis.hgetall(self.keys.work).items()}
-
-    @storage_errors("watched")
-    def watched(self, now: int) -> list[str]:
-        """Client ids of NeverPlaced orders that are still looked for at `now`, ns."""
-        return [oid.decode() for oid in self._redis.zrangebyscore(self.keys.watch, now // 1_000_000, "+inf")]
-
-    @storage_errors("client oid")
-    def client_oid(self, exchange_oid: str) -> str | None:
-        """The client id that an exchange id belongs to."""
-        found = self._redis.hget(self.keys.xoid, exchange_oid)
-        return found.decode() if found else None
-
-    @storage_errors("halt")
-    def halt(self) -> str:
-        """`run`, or why nothing is sent; a missing key counts as halted."""
-        value = self._redis.get(self.keys.halt)
-        return value.decode() if isinstance(value, bytes) else "halt:missing:no word of an operator in Redis"
 
     # --- writing
 
@@ -356,29 +251,6 @@ class Journal:
         if answer[0] == b"FORGOT":
             raise RedisForgot("Redis is behind what it acknowledged")
         return answer[0], answer[1]
-
-
-@storage_errors("order")
-def read_order(redis: Redis, account: str, client_oid: str) -> Order | None:
-    """An order from the journal, or None where there is none (any more)."""
-    return order_hash.from_hash(_hash(redis, account, client_oid))
-
-
-@storage_errors("order")
-def read_history(redis: Redis, account: str, client_oid: str) -> list[str]:
-    """What is written behind each step of an order: time in ns, status, what was said."""
-    return order_hash.history(_hash(redis, account, client_oid))
-
-
-@storage_errors("order")
-def let_expire(redis: Redis, order: Order) -> None:
-    """Let a finished order's hash go in 7 days: only when it is copied, which the caller has seen to."""
-    redis.pexpire(AccountKeys(str(order.account)).order(order.client_oid), KEPT_AFTER_FINAL_MS)
-
-
-def _hash(redis: Any, account: str, client_oid: str) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = redis.hgetall(AccountKeys(account).order(client_oid))
-    return found
 
 
 def _raw(body: Any) -> bytes:

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from tickrouter.bus.codec import unpack_map
 from tickrouter.bus.connection import Redis
-from tickrouter.bus.journal import read_order
 from tickrouter.bus.keys import AccountKeys
+from tickrouter.bus.order_store import read_order
 from tickrouter.errors import InvalidValue, StorageError, Unreadable
 from tickrouter.model.account import Account, Balance
 from tickrouter.model.fields import int64

@@ -13,8 +13,10 @@ import pytest
 from services.stack.servers import redis_server
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.bus.connection import Redis, connect
-from tickrouter.bus.journal import Entry, Journal, read_history, read_order
+from tickrouter.bus.journal import Journal
 from tickrouter.bus.lease import Lease
+from tickrouter.bus.order_store import read_history, read_order
+from tickrouter.bus.worklists import Entry
 from tickrouter.core import facts, order_events, order_life
 from tickrouter.errors import LeaseLost, RedisForgot
 from tickrouter.model.account import Account
