@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import collecting, history, limiter, order_path
+from benchmarks import archive, collecting, history, limiter, order_path
 from benchmarks.report import Figure, table, write_json
 from services.stack.servers import Server, mongo_server, redis_server
 from tickrouter.history.connection import initiate
@@ -66,10 +66,14 @@ class Bench:
     def history(self) -> Iterator[Figure]:
         return history.measure(self.mongo_url, self.rounds)
 
+    def archive(self) -> Iterator[Figure]:
+        return archive.measure(self.mongo_url, self.rounds)
+
 
 BENCHES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "limiter": Bench.limiter,
     "history": Bench.history,
+    "archive": Bench.archive,
     "order": Bench.order,
     "order_private_feed": Bench.order_private_feed,
     "order_slow_venue": Bench.order_slow_venue,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,21 +19,23 @@ PACKAGES = (
     "motor==3.7.1",
     "uvloop==0.22.1",
 )
+ARCHIVE_FOLDER = ROOT / "build" / "bench-archive-venv"
+ARCHIVE_PACKAGES = ("arcticdb==6.28.2", "pandas<3", "numpy", "pyarrow")
 
 
-def python() -> Path:
-    """The interpreter of the peers' environment, which is made where it is missing or of other versions.
+def python(folder: Path = FOLDER, packages: Sequence[str] = PACKAGES) -> Path:
+    """The interpreter of an environment of peers, which is made where it is missing or of other versions.
 
     Raises:
         subprocess.CalledProcessError: the packages could not be installed.
     """
-    stamp = FOLDER / "installed.txt"
-    wanted = "\n".join((sys.version, *PACKAGES))
-    interpreter = FOLDER / "bin" / "python"
+    stamp = folder / "installed.txt"
+    wanted = "\n".join((sys.version, *packages))
+    interpreter = folder / "bin" / "python"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        print(f"installing {PACKAGES[0]} into {FOLDER.relative_to(ROOT)} (once) ...", flush=True)
-        venv.create(FOLDER, clear=True, with_pip=True)
-        command = [str(interpreter), "-m", "pip", "--disable-pip-version-check", "install", "-qq", *PACKAGES]
+        print(f"installing {packages[0]} into {folder.relative_to(ROOT)} (once) ...", flush=True)
+        venv.create(folder, clear=True, with_pip=True)
+        command = [str(interpreter), "-m", "pip", "--disable-pip-version-check", "install", "-qq", *packages]
         subprocess.run(command, check=True)
         stamp.write_text(wanted, encoding="utf-8")
     return interpreter

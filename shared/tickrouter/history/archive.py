@@ -169,8 +169,8 @@ class Archive:
         if len(payloads.top) + len(payloads.depth or b"") > _LARGEST:
             raise StorageError(f"{columns.rows} {self._kind}s of {self._contract} do not fit into a chunk")
         times, total = columns["time"].values, digest(columns)
-        entries = [entry for entry in columns.ids() if entry is not None]
-        first, last = (min(entries), max(entries)) if entries else ((None, None), (None, None))
+        first, last = columns.place_range() or ((None, None), (None, None))
+        valid = columns["n"].valid
         low, high = id_range(columns)
         return {
             "_id": f"{self._contract}#{self._kind}#{int(times[0]):019d}-{total[:16]}",
@@ -184,7 +184,7 @@ class Archive:
             "last_ms": last[0],
             "last_n": last[1],
             "rows": columns.rows,
-            "backfilled": columns.rows - len(entries),
+            "backfilled": 0 if valid is None else int((~valid).sum()),
             "digest": total,
             "low": low,
             "high": high,

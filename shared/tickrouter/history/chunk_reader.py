@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, DESCENDING
@@ -24,7 +25,10 @@ EntryId = tuple[int, int]
 LIVE: Final = "live"
 DECODERS: Final = 2
 """Threads that fetch and decode; the work is mostly outside of Python's lock."""
-_AHEAD = 4
+_TOGETHER = 4
+"""Chunks of one call."""
+_AHEAD = 3
+"""Calls under way."""
 _BEFORE_ALL: EntryId = (-1, -1)
 
 
@@ -109,36 +113,51 @@ class ChunkReader:
             TickrouterError: pyarrow is not installed.
             Unreadable: the payload is damaged.
         """
-        codec = _codec()
-        deep = chunk.has_depth and (names is None or any(codec.is_deep(name) for name in names))
-        try:
-            found = self._chunks.find_one({"_id": chunk.id}, {"top": 1, "depth": 1} if deep else {"top": 1})
-        except PyMongoError as error:
-            raise StorageError(f"MongoDB: chunks: {error}") from error
-        if found is None:
-            return None
-        columns: Columns = codec.decode(found["top"], names)
-        if deep:
-            columns.columns.update(codec.decode(found["depth"], names).columns)
-        return columns
+        return self._load([chunk], names)[0]
 
-    def loading(self, chunks: Sequence[Chunk], names: Collection[str] | None) -> Iterator[Columns | None]:
-        """`load` of each in turn, the next ones under way meanwhile."""
-        if len(chunks) <= 1:
-            yield from (self.load(chunk, names) for chunk in chunks)
+    def loading(
+        self, chunks: Sequence[Chunk], names: Collection[str] | None, decoders: int = DECODERS
+    ) -> Iterator[Columns | None]:
+        """`load` of each in turn, the next ones under way meanwhile in so many threads; in this one if it is one."""
+        # The first one is fetched alone: somebody waits for it.
+        groups = [chunks[:1], *(chunks[start : start + _TOGETHER] for start in range(1, len(chunks), _TOGETHER))]
+        if len(groups) == 1 or decoders == 1:
+            yield from chain.from_iterable(self._load(group, names) for group in groups if group)
             return
-        pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
-        waiting = iter(chunks)
-        under_way: deque[Future[Columns | None]] = deque()
+        pool = ThreadPoolExecutor(decoders, thread_name_prefix="decoder")
+        waiting = iter(groups)
+        under_way: deque[Future[list[Columns | None]]] = deque()
         try:
             while True:
-                while len(under_way) < _AHEAD and (chunk := next(waiting, None)) is not None:
-                    under_way.append(pool.submit(self.load, chunk, names))
+                while len(under_way) < _AHEAD and (group := next(waiting, None)) is not None:
+                    under_way.append(pool.submit(self._load, group, names))
                 if not under_way:
                     return
-                yield under_way.popleft().result()
+                yield from under_way.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self, chunks: Sequence[Chunk], names: Collection[str] | None) -> list[Columns | None]:
+        codec = _codec()
+        deep = names is None or any(codec.is_deep(name) for name in names)
+        query = {"_id": {"$in": [chunk.id for chunk in chunks]}} if len(chunks) > 1 else {"_id": chunks[0].id}
+        try:
+            found = {
+                one["_id"]: one for one in self._chunks.find(query, {"top": 1, "depth": 1} if deep else {"top": 1})
+            }
+        except PyMongoError as error:
+            raise StorageError(f"MongoDB: chunks: {error}") from error
+        loaded: list[Columns | None] = []
+        for chunk in chunks:
+            document = found.get(chunk.id)
+            if document is None:
+                loaded.append(None)
+                continue
+            columns: Columns = codec.decode(document["top"], names)
+            if deep and chunk.has_depth:
+                columns.columns.update(codec.decode(document["depth"], names).columns)
+            loaded.append(columns)
+        return loaded
 
     def last_until(self, time: int | None = None) -> tuple[EntryId | None, Record] | None:
         """The last archived record with its time <= `time` (None: of all), or None.

@@ -116,6 +116,17 @@ class Columns:
             for ms, n in zip(self["ms"].to_list(), self["n"].to_list(), strict=True)
         ]
 
+    def place_range(self) -> tuple[EntryId, EntryId] | None:
+        """The lowest and the highest entry id, or None where there is none."""
+        ms, n = self["ms"], self["n"]
+        there = np.ones(self.rows, bool) if n.valid is None else n.valid
+        if not there.any():
+            return None
+        millis, numbers = ms.values[there], n.values[there]
+        low, high = millis.min(), millis.max()
+        first, last = numbers[millis == low].min(), numbers[millis == high].max()
+        return (int(low), int(first)), (int(high), int(last))
+
 
 def empty_column(name: str, rows: int) -> Column:
     """A column without a value."""
