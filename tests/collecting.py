@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ from tickrouter.bus.codec import pack_record, unpack_record
 from tickrouter.bus.connection import connect
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.subscribe import Entry, read_after
+from tickrouter.history.audit import Audit, audit
 from tickrouter.history.connection import connect as connect_mongo
+from tickrouter.history.coverage import coverage
 from tickrouter.history.documents import COLLECTIONS, from_document
+from tickrouter.model.coverage import Interval
 from tickrouter.model.feed import Feed
 
 _RUN = """
@@ -111,6 +114,20 @@ class Collecting:
         finally:
             client.close()
 
+    def coverage(self, kind: str, contract: str, start: int = 0, end: int | None = None) -> list[Interval]:
+        """What the ledger says."""
+        with closing(connect_mongo(self.mongo_url)) as client:
+            return coverage(client[self.database], contract, kind, start, end)
+
+    def audit(self) -> list[Audit]:
+        """Documents against the ledger, of all time."""
+        with closing(connect_mongo(self.mongo_url)) as client:
+            return [
+                audit(client[self.database], contract, kind, 0, 2**62)
+                for contract in self.contracts
+                for kind in ("tick", "trade", "book")
+            ]
+
     def stored(self, kind: str, contract: str) -> list[Entry]:
         """What MongoDB has of a stream, as the entries that Redis should hold."""
         return [
@@ -121,7 +138,7 @@ class Collecting:
 
     def live(self, contract: str) -> bool:
         """True once ticks, trades and a good book are recorded."""
-        return bool(self.entries("tick", contract)) and any(
+        return all(self.entries(kind, contract) for kind in ("tick", "trade")) and any(
             (feed.kind, feed.state) == ("book", "live") for feed in self.feed(contract)
         )
 

@@ -6,14 +6,23 @@ from typing import NamedTuple
 
 from tickrouter.core.entry_ids import EntryId
 from tickrouter.model.book import Book
+from tickrouter.model.coverage import Claim, Opening
 from tickrouter.model.feed import Feed
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
 
 FEED = "feed"
 """Kind of the feed's own records: for Redis only."""
+CLAIM = "claim"
+"""Kind of what the coverage ledger is told: for MongoDB only, and true once all before it is stored."""
+OPENING = "opening"
+"""Kind of a session's beginning, for the ledger."""
+LEDGER = (CLAIM, OPENING)
 KINDS: dict[str, type[Tick | Trade | Book]] = {"tick": Tick, "trade": Trade, "book": Book}
 """Record kind to class."""
+Carried = Tick | Trade | Book | Feed | Claim | Opening
+CLASSES: dict[str, type[Carried]] = {**KINDS, FEED: Feed, CLAIM: Claim, OPENING: Opening}
+"""The same with the feed and the ledger."""
 
 
 class Item(NamedTuple):
@@ -22,4 +31,4 @@ class Item(NamedTuple):
     contract: str
     kind: str
     id: EntryId | None
-    record: Tick | Trade | Book | Feed
+    record: Carried

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tickrouter import logs, metrics
@@ -18,6 +19,7 @@ from tickrouter.config import Config
 from tickrouter.errors import ConfigError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
+from tickrouter.history.coverage import CoverageWriter
 from tickrouter.history.sink import MarketWriter
 from tickrouter.model.contract import Contract
 from tickrouter.venues.registry import market_adapter
@@ -25,11 +27,13 @@ from tickrouter.venues.registry import market_adapter
 from .item import FEED
 from .mongo_sink import MongoSink
 from .pipeline import Pipeline
-from .reader import Reader
-from .redis_sink import RedisSink
+from .reader import Inlet, Reader
+from .redis_sink import QUICK, RedisSink
 from .refusals import Refusals
 from .session import SessionOpener
 from .sink_queue import SinkQueue
+from .spill import Spill
+from .spill_folder import SpillFolder
 from .through import ThroughBoard
 
 CONTRACTS_A_CONNECTION = 20
@@ -83,12 +87,17 @@ class Collector:
         self._file = state / "collector.json"
         self._started = clock.now()
         self._refusals = Refusals(state / "refused.jsonl")
-        self._queues = {"redis": SinkQueue(), "mongo": SinkQueue()}
+        self._spill_folder, spills = _spills(state / "spill", config.recorder.spill_mb * 1_000_000)
+        self._queues = {
+            name: SinkQueue(config.recorder.queue, spills.get(name), config.recorder.give_up)
+            for name in ("redis", "mongo")
+        }
         self._pipelines = {
             str(contract): Pipeline(str(contract), config.record, config.card(contract.venue).channels)
             for contract in contracts
         }
         redis = connect(config.redis_url, timeout=2.0)
+        quick = connect(config.redis_url, timeout=QUICK)
         self._mongo = connect_mongo(config.mongo_url, timeout=2.0)
         db = database(self._mongo, config.servers.mongo_database)
         writer = MarketWriter(db)
@@ -98,13 +107,21 @@ class Collector:
             state / "sessions", MarketWriter(db, timeout=SESSION_TIMEOUT), config.record.kinds, clock
         )
         rooms = {
-            name: (pipeline, Publisher(redis, name, limits, lease_ms=LEASE_MS))
+            name: (pipeline, Publisher(redis, name, limits, lease_ms=LEASE_MS, quick=quick))
             for name, pipeline in self._pipelines.items()
         }
         self._redis_sink = RedisSink(
-            self._queues["redis"], self._queues["mongo"], rooms, opener, board, clock, lease_ms=LEASE_MS
+            self._queues["redis"],
+            self._queues["mongo"],
+            rooms,
+            opener,
+            board,
+            clock,
+            lease_ms=LEASE_MS,
+            spilled=spills["redis"].last_ids() if spills else {},
         )
-        self._mongo_sink = MongoSink(self._queues["mongo"], writer, board, clock)
+        self._mongo_sink = MongoSink(self._queues["mongo"], writer, CoverageWriter(db), board, clock)
+        sinks: dict[str, Inlet] = {"redis": self._redis_sink, "mongo": self._queues["mongo"]}
         self._readers = []
         for venue in sorted({contract.venue for contract in contracts}):
             own = [contract for contract in contracts if contract.venue == venue]
@@ -113,7 +130,7 @@ class Collector:
                 card = config.card(venue)
                 pipelines = {str(contract): self._pipelines[str(contract)] for contract in group}
                 adapter = market_adapter(card, group)
-                self._readers.append(Reader(card, adapter, pipelines, self._queues, self._refusals, clock))
+                self._readers.append(Reader(card, adapter, pipelines, sinks, self._refusals, clock))
         self._threads = (self._mongo_sink, self._redis_sink, *self._readers)
 
     def start(self) -> None:
@@ -134,6 +151,10 @@ class Collector:
         self._mongo_sink.join(max(0.1, deadline - time.monotonic()))
         self._redis_sink.stop(max(0.1, deadline - time.monotonic()))
         self._redis_sink.join(max(0.5, deadline - time.monotonic()))
+        for queue in self._queues.values():
+            queue.keep()
+        if self._spill_folder is not None:
+            self._spill_folder.release()
         self.write_state()
         left = {name: len(queue) for name, queue in self._queues.items()}
         _log.info("stopped", left_in_queues=left, sinks=self._sinks())
@@ -166,3 +187,13 @@ class Collector:
 
     def _sinks(self) -> dict[str, dict[str, dict[str, int]]]:
         return {name: queue.accounts() for name, queue in self._queues.items()}
+
+
+def _spills(base: Path, bound: int) -> tuple[SpillFolder | None, dict[str, Spill]]:
+    """The sinks' spills; without a folder for them recording goes on, with what memory holds."""
+    try:
+        folder = SpillFolder(base)
+        return folder, {name: Spill(folder.path / name, bound) for name in ("redis", "mongo")}
+    except OSError as error:
+        _log.error("no spill: what memory does not hold is given up", folder=str(base), error=str(error))
+        return None, {}

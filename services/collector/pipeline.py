@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from tickrouter.config import Recording
 from tickrouter.core.book_sync import BookOutcome, BookSync
+from tickrouter.core.coverage import Ledger
 from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
 from tickrouter.core.staleness import Staleness
 from tickrouter.core.tick_merge import TickMerge
 from tickrouter.model.book import Book
+from tickrouter.model.coverage import Claim, Opening, State
 from tickrouter.model.feed import Feed, FeedState
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
 from tickrouter.venues.card import Channels
 
-from .item import FEED, Item
+from .item import CLAIM, FEED, OPENING, Item
+from .loss import Loss
 from .session import Session
-from .sink_queue import Loss
 from .trade_memory import TradeMemory
 
 _NS_PER_MS = 1_000_000
 _QUARANTINE_EVERY_NS = 1_000_000_000
 ALL = "all"
+SILENT = "silent for longer than the card allows"
 EARLY_TRADES = 1000
+RENEW_NS = 450_000_000
+"""How often the ledger is told how far all is well."""
 
 
 class Pipeline:
@@ -46,6 +51,8 @@ class Pipeline:
         self._sync = BookSync(channels.book_cut)
         self._staleness = Staleness(channels.stale_after)
         self._trades = TradeMemory()
+        self._ledger = Ledger(contract, recording.kinds)
+        self._renewed = 0
         # Seen while another collector, or nobody yet, records: they become backfill when it is our turn.
         self._early: deque[Trade] = deque(maxlen=EARLY_TRADES)
         self._states: dict[str, tuple[FeedState, str]] = {ALL: ("down", "not connected yet")}
@@ -54,6 +61,8 @@ class Pipeline:
         self._lost_since: int | None = None
         self._book_told: tuple[object, object] | None = None
         self._book_time = 0
+        self._book_facts: tuple[int | None, int | None] = (None, None)
+        """When the last two facts of the book came."""
         self._book_pending = False
         self._quarantined_at = 0
 
@@ -62,17 +71,31 @@ class Pipeline:
         self._sync.reset(now)
         self._staleness.reset(now)
 
-    def disconnected(self, now: int, cause: str) -> list[Item]:
-        """The connection is gone: nothing that was known of the book holds any longer."""
+    def disconnected(self, now: int, cause: str, drained: int | None = None) -> list[Item]:
+        """The connection is gone: nothing that was known of the book holds any longer.
+
+        Args:
+            now: ns since 1970 UTC.
+            cause: why.
+            drained: when all that had arrived was last known to be read, ns. What was read after that had waited,
+                so what is lost may be as old.
+        """
         items: list[Item] = []
         self._merge.on_disconnect()
         self._sync.reset(now)
         self._book_pending = False
         if self._lost_since is None:
-            self._lost_since = self._last_seen
+            seen = [time for time in (self._last_seen, drained) if time is not None]
+            self._lost_since = min(seen, default=None)
         self._states = {ALL: ("down", cause)}
         self._tell(items, "down", cause, ALL, now)
+        for kind in self._kinds:
+            self._turn(items, kind, "missing", f"no connection: {cause}", now, self._lost_since)
         return items
+
+    def ended(self, now: int) -> list[Item]:
+        """The collector ends: the last word to the ledger."""
+        return self._claims(self._ledger.stop(now))
 
     def take(self, fact: MarketFact, now: int) -> list[Item]:
         """Take one fact of this contract."""
@@ -80,6 +103,7 @@ class Pipeline:
         self._greet(items, now)
         if isinstance(fact, BookDiff | BookSnapshot):
             self._seen(items, "book", now)
+            self._book_facts = self._book_facts[1], now
             self._take_book(items, self._sync.apply(fact, now), now, fact.exchange_time)
         elif isinstance(fact, TradeSeen):
             self._seen(items, "trade", now)
@@ -91,25 +115,36 @@ class Pipeline:
             self._take_refused(items, fact, now)
         return items
 
-    def passed(self, now: int) -> list[Item]:
-        """Time passed: silence, a book crossed for too long, a book record that is due."""
+    def passed(self, now: int, drained: int | None = None) -> list[Item]:
+        """Time passed: silence, a book crossed for too long, a book record that is due, a word to the ledger.
+
+        Args:
+            now: ns since 1970 UTC.
+            drained: when all that had arrived was last known to be read, ns; None is now.
+        """
         items: list[Item] = []
         self._announce(items, now)
+        self._renew(items, now, now if drained is None else drained)
         if self._is_down:
             return items
         for kind, since in self._staleness.check(now):
             if kind in self._kinds:
-                self._tell(items, "stale", "silent for longer than the card allows", kind, now, since)
+                self._tell(items, "stale", SILENT, kind, now, since)
+                self._turn(items, kind, "unknown", SILENT, now, since)
         self._take_book(items, self._sync.check(now), now, None)
         if self._book_pending:
             self._keep_book(items, now, None)
         return items
 
     def lost(self, loss: Loss, sink: str, now: int) -> list[Item]:
-        """A sink gave up an interval: the stream says so."""
+        """A sink gave up an interval: the stream says so, and the ledger."""
         items: list[Item] = []
         if loss.kind != FEED:
-            self._gap(items, f"{sink}: {loss.count} {loss.kind} records given up", loss.kind, loss.since, now)
+            cause = f"{sink}: {loss.count} {loss.kind} records given up"
+            self._gap(items, cause, loss.kind, loss.since, now)
+            ids = None if loss.first is None or loss.last is None else (loss.first, loss.last, loss.count)
+            claims = self._ledger.point(loss.kind, "missing", cause, (loss.since, loss.until + 1), now, lost=ids)
+            items += self._claims([claim if sink == "mongo" else replace(claim, note="redis") for claim in claims])
         return items
 
     def status(self) -> dict[str, Any]:
@@ -146,11 +181,16 @@ class Pipeline:
         else:
             self._states[ALL] = "live", "connected again"
             self._gap(items, "no connection", ALL, since, now)
+        for kind in self._kinds:
+            if kind != "book":
+                self._turn(items, kind, "live", "connected", now)
 
     def _announce(self, items: list[Item], now: int) -> None:
         """A new session begins by saying what is missing before it and how things stand."""
         session = self.session
         if session is None:
+            if self._told_session is not None:
+                items += self._claims(self._ledger.stop(now))
             self._told_session = None
             return
         if session.number == self._told_session:
@@ -158,6 +198,11 @@ class Pipeline:
         is_first = self._told_session is None
         self._told_session = session.number
         self._book_told, self._book_pending = None, self._sync.is_good
+        if is_first:
+            kinds, repaired = tuple(sorted(self._kinds)), dict(session.repaired)
+            opening = Opening(now, self.contract, session.number, kinds, session.alive, repaired)
+            items.append(Item(self.contract, OPENING, None, opening))
+        items += self._claims(self._ledger.begin(session.number, now))
         if is_first and session.ended_ms:
             self._gap(items, "the collector was not running", ALL, session.ended_ms * _NS_PER_MS, now)
         while self._early:
@@ -169,6 +214,8 @@ class Pipeline:
         self.counts[f"{kind}_facts"] += 1
         if (since := self._staleness.seen(kind, now)) is not None and kind in self._kinds:
             self._tell(items, "live", "heard again", kind, now, since)
+            if kind != "book" or self._sync.is_good:
+                self._turn(items, kind, "live", "heard again", now)
 
     def _take_trade(self, items: list[Item], fact: TradeSeen, now: int) -> None:
         trade = fact.trade
@@ -189,7 +236,7 @@ class Pipeline:
 
     def _backfill(self, items: list[Item], trade: Trade) -> None:
         self.counts["trades_backfilled"] += 1
-        items.append(Item(self.contract, "trade", None, msgspec.structs.replace(trade, source="backfill")))
+        items.append(Item(self.contract, "trade", None, replace(trade, source="backfill")))
 
     def _take_book(self, items: list[Item], outcome: BookOutcome, now: int, exchange_time: int | None) -> None:
         if outcome.invalidated is not None:
@@ -197,12 +244,17 @@ class Pipeline:
             self._merge.on_book_lost()
             self._book_pending = False
             self._tell(items, "resync", outcome.invalidated, "book", now)
+            # What made it invalid may have been lost since the fact before; ticks are made from the book too.
+            since, cause = self._book_facts[0] or now, f"book invalid: {outcome.invalidated}"
+            self._turn(items, "book", "missing", cause, now, since)
+            items += self._claims(self._ledger.point("tick", "missing", cause, (since, now + 1), now))
         self.counts["book_corrected"] += outcome.corrected
         self.wants_resync |= outcome.resync
         if not outcome.changed:
             return
         if "book" not in self._states or self._states["book"][0] != "live":
             self._tell(items, "live", "book complete", "book", now)
+            self._turn(items, "book", "live", "book complete", now)
         bids, asks = self._sync.top(self._levels)
         self._keep_tick(items, self._merge.on_book(bids, asks, now, exchange_time, self._sync.flags), now)
         self._keep_book(items, now, exchange_time)
@@ -227,7 +279,11 @@ class Pipeline:
         self.counts[fact.kind] += 1
         if fact.kind == "quarantine" and now - self._quarantined_at >= _QUARANTINE_EVERY_NS:
             self._quarantined_at = now
-            self._gap(items, f"quarantine: {fact.text}", ALL, now, now)
+            cause = f"quarantine: {fact.text}"
+            self._gap(items, cause, ALL, now, now)
+            for kind in self._kinds:
+                interval = now, now + _QUARANTINE_EVERY_NS
+                items += self._claims(self._ledger.point(kind, "missing", cause, interval, now))
 
     def _gap(self, items: list[Item], cause: str, kind: str, since: int, now: int) -> None:
         """Say that records are missing, and how the feed stands since."""
@@ -245,4 +301,17 @@ class Pipeline:
         session = self.session
         if session is not None:
             self.counts[kind] += 1
-            items.append(Item(self.contract, kind, session.ids[kind].next(now), record))
+            entry_id = session.ids[kind].next(now)
+            self._ledger.stored(kind, entry_id)
+            items.append(Item(self.contract, kind, entry_id, record))
+
+    def _renew(self, items: list[Item], now: int, drained: int) -> None:
+        if now - self._renewed >= RENEW_NS or now < self._renewed:
+            self._renewed = now
+            items += self._claims(self._ledger.renew(drained))
+
+    def _turn(self, items: list[Item], kind: str, state: State, cause: str, now: int, since: int | None = None) -> None:
+        items += self._claims(self._ledger.turn(kind, state, cause, now, since))
+
+    def _claims(self, claims: list[Claim]) -> list[Item]:
+        return [Item(self.contract, CLAIM, None, claim) for claim in claims]

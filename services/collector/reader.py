@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from tickrouter import logs
 from tickrouter.clock import Clock
@@ -16,9 +17,9 @@ from tickrouter.venues.base import MarketAdapter
 from tickrouter.venues.card import Card
 
 from .item import FEED, Item
+from .loss import Loss
 from .pipeline import Pipeline
 from .refusals import Refusals
-from .sink_queue import SinkQueue
 
 CONNECT_TIMEOUT = 10.0
 RECV_TIMEOUT = 0.1
@@ -26,8 +27,20 @@ CHECK_EVERY_NS = 250_000_000
 """How often silence, crossed books and held-back book records are looked at."""
 FRAMES = 64
 """Frames taken together at most, where so many have arrived."""
+WAIT = 0.25
+"""Seconds between two looks while there is no connection."""
 SILENCE_NS = 30_000_000_000
 """A connection without a frame for this long is dead, whatever TCP says (#577)."""
+
+
+class Inlet(Protocol):
+    """Where a reader puts records for one sink."""
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Take them, at once and for good."""
+
+    def losses(self) -> list[Loss]:
+        """What was given up since the last call."""
 
 
 class Reader(threading.Thread):
@@ -38,12 +51,12 @@ class Reader(threading.Thread):
         card: Card,
         adapter: MarketAdapter,
         pipelines: Mapping[str, Pipeline],
-        queues: Mapping[str, SinkQueue],
+        sinks: Mapping[str, Inlet],
         refusals: Refusals,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Args: pipelines: by contract; queues: the sinks' by their names, `redis` and `mongo`."""
+        """Args: pipelines: by contract; sinks: the ways into them by their names, `redis` and `mongo`."""
         super().__init__(name=f"reader-{card.name}-{next(iter(pipelines))}", daemon=True)
         self.frames = 0
         self.connects = 0
@@ -51,7 +64,8 @@ class Reader(threading.Thread):
         self._url = card.hosts.socket
         self._adapter = adapter
         self._pipelines = dict(pipelines)
-        self._queues = queues
+        self._sinks = dict(sinks)
+        self._drained: int | None = None
         self._refusals = refusals
         self._clock = clock
         self._chance = chance
@@ -73,8 +87,10 @@ class Reader(threading.Thread):
                 delay = self._backoff.delay(self._clock.monotonic(), self._chance())
                 self._log.warning("connection lost", error=str(error), next_in=round(delay, 2))
                 self._lost(str(error))
-                self._ending.wait(delay)
+                self._wait(delay)
         self._lost("the collector was stopped")
+        now = self._clock.now()
+        self._put([item for pipeline in self._pipelines.values() for item in pipeline.ended(now)])
 
     def stop(self) -> None:
         """End soon."""
@@ -90,12 +106,17 @@ class Reader(threading.Thread):
             items: list[Item] = []
             frame = socket.recv(RECV_TIMEOUT)
             now = self._clock.now()
+            if frame is None:
+                self._drained = now
             taken = 0
             while frame is not None:
                 heard = now
                 self._take(frame, now, items)
                 taken += 1
-                if taken == FRAMES or not socket.has_more():
+                if not socket.has_more():
+                    self._drained = now
+                    break
+                if taken == FRAMES:
                     break
                 frame = socket.recv(RECV_TIMEOUT)
                 now = self._clock.now()
@@ -121,12 +142,12 @@ class Reader(threading.Thread):
                 items += self._pipelines[contract].take(fact, now)
 
     def _check(self, socket: Socket, now: int, items: list[Item]) -> None:
-        for name, queue in self._queues.items():
-            for loss in queue.losses():
+        for name, sink in self._sinks.items():
+            for loss in sink.losses():
                 if loss.contract in self._pipelines:
                     items += self._pipelines[loss.contract].lost(loss, name, now)
         for contract, pipeline in self._pipelines.items():
-            items += pipeline.passed(now)
+            items += pipeline.passed(now, self._drained)
             if pipeline.wants_resync:
                 pipeline.wants_resync = False
                 self._log.info("asking for a new book", contract=contract)
@@ -137,11 +158,18 @@ class Reader(threading.Thread):
         now = self._clock.now()
         items: list[Item] = []
         for pipeline in self._pipelines.values():
-            items += pipeline.disconnected(now, cause)
+            items += pipeline.disconnected(now, cause, self._drained)
         self._put(items)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, and let the pipelines know that time passes."""
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0 and not self._ending.wait(min(left, WAIT)):
+            now = self._clock.now()
+            self._put([item for pipeline in self._pipelines.values() for item in pipeline.passed(now)])
 
     def _put(self, items: Sequence[Item]) -> None:
         if not items:
             return
-        self._queues["redis"].put([item for item in items if item.id is not None])
-        self._queues["mongo"].put([item for item in items if item.kind != FEED])
+        self._sinks["redis"].put([item for item in items if item.id is not None])
+        self._sinks["mongo"].put([item for item in items if item.kind != FEED])

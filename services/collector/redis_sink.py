@@ -1,26 +1,34 @@
-"""The sink to Redis: one thread that holds the contracts' leases and writes their streams."""
+"""The sink to Redis: it holds the contracts' leases and writes their streams.
+
+Fast path: the thread that received the records writes them, with an answer within 50 ms. Where that fails, or anything
+waits already, they go to the queue, and the sink's own thread writes them in its turn.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tickrouter import logs
 from tickrouter.bus.codec import pack_record, unpack_record
-from tickrouter.bus.publish import Entry, Publisher
+from tickrouter.bus.publish import ALIVE, Entry, Publisher
 from tickrouter.clock import Clock
 from tickrouter.core.entry_ids import EntryId, session_of
-from tickrouter.errors import LeaseLost, RedisForgot, StorageError
+from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
+from tickrouter.model.coverage import Claim, Opening
 
-from .item import FEED, KINDS, Item
+from .item import CLAIM, FEED, KINDS, Item
+from .loss import Loss
 from .outage import Outage
 from .pipeline import Pipeline
 from .session import SessionOpener
 from .sink_queue import SinkQueue
 from .through import ThroughBoard
 
+QUICK = 0.05
+"""Seconds for an answer on the fast path."""
 BATCH = 500
 PAGE = 5000
 IDLE = 0.1
@@ -60,7 +68,20 @@ class RedisSink(threading.Thread):
         clock: Clock,
         *,
         lease_ms: int,
+        spilled: Mapping[tuple[str, str], EntryId] | None = None,
     ) -> None:
+        """Set up; nothing is sent.
+
+        Args:
+            queue: before this sink.
+            mongo_queue: before the other one, for what Redis alone has and for the ledger.
+            rooms: pipeline and publisher by contract.
+            opener: opens sessions.
+            through: how far MongoDB is.
+            clock: of the process.
+            lease_ms: how long a lease holds.
+            spilled: last entry ids that an earlier process left in the spill, by contract and kind.
+        """
         super().__init__(name="redis-sink", daemon=True)
         self.outage = Outage("Redis", _log, clock)
         self._queue = queue
@@ -75,17 +96,31 @@ class RedisSink(threading.Thread):
         self._began = clock.monotonic()
         self._ending = threading.Event()
         self._deadline = float("inf")
+        # Held by whoever talks to Redis: the sink's thread or a receiving one.
+        self._door = threading.Lock()
+        self._spilled = dict(spilled or {})
 
     def run(self) -> None:
         while not self._is_over():
-            batch = self._queue.take(BATCH, IDLE)
-            by_contract: dict[str, list[Item]] = {}
-            for item in batch:
-                by_contract.setdefault(item.contract, []).append(item)
-            for contract, items in by_contract.items():
-                self._store(self._rooms[contract], items)
-            self._look_after()
-        self._let_go()
+            is_stuck = False
+            if self._queue.wait(IDLE):
+                with self._door:
+                    is_stuck = not self._store(self._queue.take(BATCH))
+            with self._door:
+                self._look_after()
+            if is_stuck and not self.outage.is_on:
+                self._ending.wait(IDLE)
+        with self._door:
+            self._let_go()
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Write records at once where nothing waits and Redis answers; else they wait in the queue."""
+        if items and not self._write_quickly(items):
+            self._queue.put(items)
+
+    def losses(self) -> list[Loss]:
+        """What was given up since the last call."""
+        return self._queue.losses()
 
     def stop(self, patience: float) -> None:
         """Write what is queued for at most `patience` seconds, then end."""
@@ -96,27 +131,51 @@ class RedisSink(threading.Thread):
     def _is_over(self) -> bool:
         if not self._ending.is_set():
             return False
-        return not len(self._queue) or self._clock.monotonic() >= self._deadline
+        return self._queue.is_empty() or self._clock.monotonic() >= self._deadline
 
-    def _store(self, room: _Room, items: list[Item]) -> None:
-        """Write one contract's part of a batch, however long Redis is away."""
-        rest: list[Item] | None = items
-        while rest:
+    def _write_quickly(self, items: Sequence[Item]) -> bool:
+        """The fast path; True if the records are stored, or taken and left to the sink's thread."""
+        if self._ending.is_set() or not self._door.acquire(blocking=False):
+            return False
+        try:
+            parts = [(self._rooms[contract], own) for contract, own in _by_contract(items)]
+            if not all(room.is_held and room.is_checked for room, _ in parts) or not self._queue.begin(items):
+                return False
             try:
-                left = self._attempt(room, rest)
-                self.outage.over(len(self._queue))
+                for room, own in parts:
+                    self._write(room, own, quick=True)
             except StorageError as error:
-                if not self.outage.wait(error, self._ending, self._deadline):
-                    continue
-                left = None
-            if left is None and room.pipeline.session is not None and self._clock.monotonic() < self._deadline:
-                self._ending.wait(IDLE)
-                continue
-            if left is None:
-                self._queue.settle(given_up=rest)
-            rest = left
+                _log.debug("no fast answer, left to the sink", error=str(error))
+            if not self._queue.is_empty():
+                self._queue.wake()
+            return True
+        finally:
+            self._door.release()
 
-    def _attempt(self, room: _Room, items: list[Item]) -> list[Item] | None:
+    def _store(self, batch: Sequence[Item]) -> bool:
+        """One try at what was taken; False if it got nowhere with some of it, which is taken again."""
+        is_whole = True
+        for contract, items in _by_contract(batch):
+            room = self._rooms.get(contract)
+            if room is None:
+                _log.error("spilled records of a contract that is not recorded any more", contract=contract)
+                self._queue.settle(given_up=items)
+                continue
+            try:
+                left = self._attempt(room, items)
+            except StorageError as error:
+                self._queue.stall()
+                self.outage.wait(error, self._ending, self._deadline)
+                return False
+            self.outage.over(len(self._queue))
+            if left is None and room.pipeline.session is None:
+                self._queue.settle(given_up=items)
+            elif left is None:
+                self._queue.stall()
+                is_whole = False
+        return is_whole
+
+    def _attempt(self, room: _Room, items: Sequence[Item]) -> Sequence[Item] | None:
         """One try; what is still to be written, or None while the lease is not to be had.
 
         Raises:
@@ -134,10 +193,11 @@ class RedisSink(threading.Thread):
                 other.is_checked = False
         return items
 
-    def _write(self, room: _Room, items: list[Item]) -> list[Item]:
+    def _write(self, room: _Room, items: Sequence[Item], *, quick: bool = False) -> Sequence[Item]:
         """One call; what is still to be written: all behind an entry that was refused."""
         entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in items if item.id is not None]
-        done = room.publisher.publish(entries, self._through.fields(room.pipeline.contract))
+        fields = self._through.fields(room.pipeline.contract) | {ALIVE: str(self._clock.now())}
+        done = room.publisher.publish(entries, fields, quick=quick)
         now = self._clock.monotonic()
         room.renewed_at = now
         room.kept.extend((now, entry) for entry in entries[: done.stored])
@@ -146,9 +206,18 @@ class RedisSink(threading.Thread):
         self._queue.settle(stored=items[: done.stored])
         if done.conflict is None:
             return []
-        _log.error("entry refused by its stream", error=str(done.conflict))
-        self._queue.settle(refused=items[done.stored : done.stored + 1])
+        self._refused(items[done.stored], done.conflict)
         return items[done.stored + 1 :]
+
+    def _refused(self, item: Item, conflict: StreamConflict) -> None:
+        """Never taken for success: the ledger says what the stream lacks."""
+        _log.error("entry refused by its stream", error=str(conflict))
+        self._queue.settle(refused=[item])
+        if item.id is not None and item.kind != FEED and not isinstance(item.record, Claim | Opening):
+            name, time = f"redis-{item.id[1]:019d}", item.record.time
+            head = (self._clock.now(), item.contract, item.kind, session_of(item.id), name)
+            claim = Claim(*head, "missing", time, time + 1, str(conflict), item.id, item.id, 1, note="redis")
+            self._mongo_queue.put([Item(item.contract, CLAIM, None, claim)])
 
     def _take_up(self, room: _Room) -> bool:
         """Hold the lease, and know that Redis has what it acknowledged. False while another holds the lease."""
@@ -158,10 +227,10 @@ class RedisSink(threading.Thread):
                 self._wait_for(room)
                 return False
             room.is_held, room.is_checked, room.is_standby, room.waiting_since = True, False, False, None
-            last = room.publisher.last_ids()
-            session = self._opener.open(contract, last)
+            last, alive = room.publisher.last_ids(), room.publisher.alive()
+            session = replace(self._opener.open(contract, self._with_spilled(contract, last)), alive=alive)
             if room.pipeline.session is None:
-                self._repair(room, last, session.stored)
+                session = replace(session, repaired=self._repair(room, last, session.stored))
             room.pipeline.session = session
             _log.info("lease taken", contract=contract, session=session.number)
         if not room.is_checked:
@@ -185,27 +254,53 @@ class RedisSink(threading.Thread):
             room.pipeline.session = None
             _log.warning("another collector holds the lease, waiting", contract=room.pipeline.contract)
 
-    def _repair(self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None) -> None:
-        """Hand to MongoDB what the last session wrote to Redis and not there any more before it died."""
-        contract = room.pipeline.contract
-        if stored is None:
-            return
-        for kind, end in last.items():
-            if kind == FEED:
+    def _with_spilled(self, contract: str, last: Mapping[str, EntryId]) -> dict[str, EntryId]:
+        """The last ids of the streams, once what an earlier process left is written."""
+        own = {kind: entry_id for (name, kind), entry_id in self._spilled.items() if name == contract}
+        return {kind: max(last.get(kind, (0, 0)), own.get(kind, (0, 0))) for kind in {*last, *own}}
+
+    def _repair(
+        self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None
+    ) -> dict[str, tuple[int, int]]:
+        """Hand to MongoDB what Redis alone has since the last session died.
+
+        Returns:
+            Start and end, by kind, of what was handed on without a hole from where MongoDB ended.
+        """
+        repaired: dict[str, tuple[int, int]] = {}
+        for kind, end in last.items() if stored is not None else ():
+            if kind == FEED or stored is None:
                 continue
-            after = stored.get(kind, (0, 0))
-            while after < end:
-                page = room.publisher.read_after(kind, after, PAGE)
-                rows = [entry for entry in page if session_of(entry.id) == session_of(end)]
-                self._mongo_queue.put(
-                    [Item(contract, kind, entry.id, unpack_record(KINDS[kind], entry.data)) for entry in rows]
-                )
-                room.publisher.publish([])
-                if rows:
-                    _log.info("handed to MongoDB what Redis alone had", contract=contract, kind=kind, entries=len(rows))
-                if len(page) < PAGE:
-                    break
-                after = page[-1].id
+            # Where MongoDB knows nothing, the stream may be another database's: only its last session is ours.
+            after = stored.get(kind)
+            lowest = session_of(after) if after is not None else session_of(end)
+            found = self._hand_on(room, kind, after or (0, 0), end, lowest)
+            if found and after is not None and found[0].id == (found[0].id[0], after[1] + 1):
+                times = [unpack_record(KINDS[kind], entry.data).time for entry in (found[0], found[-1])]
+                if session_of(end) == lowest and not self._feed_says(room, found[0].id[0]):
+                    repaired[kind] = times[0], times[1] + 1
+        return repaired
+
+    def _hand_on(self, room: _Room, kind: str, after: EntryId, end: EntryId, lowest: int) -> list[Entry]:
+        """Put entries of sessions from `lowest` on into MongoDB's queue; the first and the last of them."""
+        contract, ends = room.pipeline.contract, []
+        while after < end:
+            page = room.publisher.read_after(kind, after, PAGE)
+            rows = [entry for entry in page if session_of(entry.id) >= lowest]
+            items = [Item(contract, kind, entry.id, unpack_record(KINDS[kind], entry.data)) for entry in rows]
+            self._mongo_queue.put(items)
+            room.publisher.publish([])
+            if rows:
+                _log.info("handed to MongoDB what Redis alone had", contract=contract, kind=kind, entries=len(rows))
+                ends += [rows[0], rows[-1]]
+            if len(page) < PAGE:
+                break
+            after = page[-1].id
+        return [ends[0], ends[-1]] if ends else []
+
+    def _feed_says(self, room: _Room, since_ms: int) -> bool:
+        """True if the feed changed since: then what was handed on may have holes."""
+        return bool(room.publisher.read_after(FEED, (since_ms, 0), 1))
 
     def _look_after(self) -> None:
         """Renew leases, take those that are free, pass on how far MongoDB is."""
@@ -220,7 +315,7 @@ class RedisSink(threading.Thread):
             except StorageError as error:
                 self.outage.began(error)
                 if room.pipeline.session is None and now - self._began > WITHOUT_REDIS and not room.is_standby:
-                    room.pipeline.session = self._opener.open(contract, {})
+                    room.pipeline.session = self._opener.open(contract, self._with_spilled(contract, {}))
                     _log.warning("recording begins without Redis", contract=contract)
                 return
 
@@ -232,3 +327,10 @@ class RedisSink(threading.Thread):
                     room.publisher.release()
                 except StorageError as error:
                     _log.warning("lease not given up", contract=room.pipeline.contract, error=str(error))
+
+
+def _by_contract(items: Sequence[Item]) -> list[tuple[str, list[Item]]]:
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(item.contract, []).append(item)
+    return list(found.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tickrouter import logs
@@ -28,12 +28,16 @@ class Session:
         ended_ms: the end of what both servers have of the sessions before, 0 if nothing.
         ids: the entry ids to come, by kind.
         stored: how far MongoDB had stored each kind; None if it did not answer.
+        alive: last sign of life of the collector before, ns; 0 if none is known.
+        repaired: by kind, start and end (ns) of what Redis alone had and is handed on without a hole.
     """
 
     number: int
     ended_ms: int
     ids: Mapping[str, EntryIds]
     stored: Mapping[str, EntryId] | None = None
+    alive: int = 0
+    repaired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class SessionOpener:

@@ -1,88 +1,159 @@
-"""The queue before a sink: first in, first out, bounded, and every record in it is accounted for."""
+"""The queue before a sink: first in, first out, in memory as long as it is short, else on disk; every record in it is
+accounted for.
+
+Order of what waits: what was taken and not settled, then `head` in memory, then the spill, then `tail`, the next block
+of the spill. The head is empty whenever the spill is not: when spilling begins, all that waits goes to disk, so that a
+kill -9 during an outage loses at most what came within the last moment.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
-from .item import Item
+from tickrouter import logs
+from tickrouter.model.coverage import Claim
 
-BOUND = 200_000
-"""Records that wait for a sink at most, about 100 MB."""
+from .item import LEDGER, Item
+from .loss import Loss, losses_of
+from .spill import Spill
+
+QUEUED = 20_000
+"""Records that wait in memory at most, about 20 MB."""
+BLOCK = 1000
+"""Records of one block of the spill."""
+STALLED = 1.0
+"""Seconds that records wait in memory before they go to disk."""
+REFUSED_BY_DISK = 10
+"""So many times the records that may wait in memory are kept there while the disk takes none."""
 GIVEN_UP_PART = 100
-"""When full, one such part of the bound is given up at once: one gap, not thousands."""
+"""Without a spill, one such part of the memory is given up at once: one gap, not thousands."""
 
+End = Literal["oldest", "newest"]
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """An interval that was given up."""
-
-    contract: str
-    kind: str
-    count: int
-    since: int
-    until: int
+_log = logs.get("queue")
 
 
 @dataclass(slots=True)
 class Account:
-    """Records of one kind: received = stored + queued + refused + given_up, at any time."""
+    """Records of one kind: received = stored + queued + spilled + refused + given_up, at any time."""
 
     received: int = 0
     stored: int = 0
+    queued: int = 0
+    spilled: int = 0
     refused: int = 0
     given_up: int = 0
-    queued: int = 0
 
 
 class SinkQueue:
-    """Filled by readers, emptied by one sink thread, which says what became of what it took."""
+    """Filled by readers, emptied by one sink, which says what became of what it took."""
 
-    def __init__(self, bound: int = BOUND) -> None:
-        """Args: bound: records that wait at most."""
+    def __init__(
+        self,
+        bound: int = QUEUED,
+        spill: Spill | None = None,
+        end: End = "oldest",
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Set up, with what an earlier process left in the spill.
+
+        Args:
+            bound: records that wait in memory at most.
+            spill: where more of them go; None gives up what memory does not hold.
+            end: which end is given up when all is full.
+            now: seconds of a monotonic clock.
+        """
         self._bound = bound
-        self._items: deque[Item] = deque()
+        self._spill = spill
+        self._end = end
+        self._now = now
+        self._head: deque[Item] = deque()
+        self._tail: list[Item] = []
+        self._told: dict[tuple[str, ...], Item] = {}
+        """Of a full queue, what the ledger has to be told all the same: the latest word of each claim."""
+        self._taken: dict[int, Item] = {}
+        self._is_from_spill = False
+        self._since: float | None = None
+        self._tail_since = 0.0
         self._accounts: defaultdict[str, Account] = defaultdict(Account)
         self._losses: list[Loss] = []
         self._news = threading.Condition()
-        self._taken = 0
+        for kind, count in (spill.counts if spill is not None else Counter[str]()).items():
+            self._accounts[kind] = Account(received=count, spilled=count)
 
     def put(self, items: Sequence[Item]) -> None:
-        """Append; where the bound is passed, the oldest interval is given up."""
+        """Append; where the bounds are passed, an interval is given up."""
         with self._news:
-            for item in items:
-                account = self._accounts[item.kind]
-                account.received += 1
-                account.queued += 1
-            self._items.extend(items)
-            if len(self._items) > self._bound:
-                self._give_up(len(self._items) - self._bound + self._bound // GIVEN_UP_PART)
+            self._count(items, "received", "queued")
+            self._append(items)
             self._news.notify()
 
-    def take(self, count: int, timeout: float) -> list[Item]:
-        """The oldest records, at most `count`; empty if none came within `timeout` seconds. They stay accounted as
-        queued until `settle`."""
+    def begin(self, items: Sequence[Item]) -> bool:
+        """Take records past an empty queue, to be settled by the caller; False if any wait, and then nothing happens.
+
+        What the caller does not settle is what `take` gives next.
+        """
         with self._news:
-            if not self._items:
+            if self._is_waiting():
+                return False
+            self._count(items, "received", "queued")
+            self._since = self._now()
+            self._hold(items)
+            return True
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until something does, at most `timeout` seconds."""
+        with self._news:
+            return self._is_waiting() or self._news.wait(timeout)
+
+    def take(self, count: int, timeout: float = 0.0) -> list[Item]:
+        """The oldest records, about `count`; empty if none came within `timeout` seconds. They stay accounted as
+        waiting until `settle`; while any of them are not settled, they are what is taken again."""
+        with self._news:
+            if timeout and not self._is_waiting():
                 self._news.wait(timeout)
-            batch = [self._items.popleft() for _ in range(min(count, len(self._items)))]
-            self._taken += len(batch)
-            return batch
+            if not self._taken:
+                self._fetch(count)
+            return list(self._taken.values())
 
     def settle(
-        self, *, stored: Sequence[Item] = (), refused: Sequence[Item] = (), given_up: Sequence[Item] = ()
+        self, *, stored: Iterable[Item] = (), refused: Iterable[Item] = (), given_up: Iterable[Item] = ()
     ) -> None:
         """Say what became of records that were taken."""
         with self._news:
+            was = "spilled" if self._is_from_spill else "queued"
             for items, name in ((stored, "stored"), (refused, "refused"), (given_up, "given_up")):
-                for kind, count in Counter(item.kind for item in items).items():
-                    account = self._accounts[kind]
-                    setattr(account, name, getattr(account, name) + count)
-                    account.queued -= count
-                self._taken -= len(items)
-            self._losses += _losses(given_up)
+                own = [item for item in items if self._taken.pop(id(item), None) is not None]
+                self._move(own, was, name)
+                if name == "given_up":
+                    self._losses += losses_of(own)
+            if self._is_from_spill and not self._taken and self._spill is not None:
+                self._spill.settle()
+                self._is_from_spill = False
+            self._since = self._now() if self._is_waiting() else None
+
+    def stall(self) -> None:
+        """The sink got nowhere: what has waited for long goes to disk."""
+        with self._news:
+            self._spill_what_is_old()
+
+    def keep(self) -> None:
+        """All that waits goes to disk, for the next start; what the disk does not take is given up."""
+        with self._news:
+            self._begin_spilling()
+            self._flush()
+            left = [*self._head, *self._tail, *(() if self._is_from_spill else self._taken.values())]
+            self._move(left, "queued", "given_up")
+            if left:
+                _log.error("records are lost with the end of the process", lost=str(losses_of(left)))
+            self._head, self._tail, self._taken = deque(), [], {}
+            if self._spill is not None:
+                self._spill.close()
 
     def losses(self) -> list[Loss]:
         """What was given up since the last call."""
@@ -96,28 +167,156 @@ class SinkQueue:
             self._news.notify_all()
 
     def accounts(self) -> dict[str, dict[str, int]]:
-        """The accounts by kind, all of one moment."""
+        """The accounts by kind, all of one moment; what the ledger is told is in none."""
         with self._news:
             return {kind: asdict(account) for kind, account in sorted(self._accounts.items())}
 
+    def is_empty(self) -> bool:
+        """True if nothing waits, on its way to the sink or before."""
+        with self._news:
+            return not self._is_waiting()
+
     def __len__(self) -> int:
-        """Records that wait, those taken and not settled included."""
-        return len(self._items) + self._taken
+        """Records that wait, in memory and on disk, those taken and not settled included."""
+        with self._news:
+            return sum(account.queued + account.spilled for account in self._accounts.values())
 
-    def _give_up(self, count: int) -> None:
-        given_up = [self._items.popleft() for _ in range(min(count, len(self._items)))]
-        for kind, number in Counter(item.kind for item in given_up).items():
+    def _is_waiting(self) -> bool:
+        return bool(self._taken or self._head or self._spill or self._tail or self._told)
+
+    def _append(self, items: Sequence[Item]) -> None:
+        if self._since is None:
+            self._since = self._now()
+        if self._spill or self._tail:
+            if not self._tail:
+                self._tail_since = self._now()
+            self._tail.extend(items)
+        else:
+            self._head.extend(items)
+            if len(self._head) + len(self._taken) > self._bound:
+                self._begin_spilling()
+        self._spill_what_is_old()
+        room = self._bound if self._spill is None else max(self._bound * REFUSED_BY_DISK, 2 * BLOCK)
+        if len(self._head) + len(self._tail) > room:
+            self._give_up_memory(len(self._head) + len(self._tail) - room + room // GIVEN_UP_PART)
+
+    def _hold(self, items: Iterable[Item]) -> None:
+        self._taken = {id(item): item for item in items}
+        self._is_from_spill = False
+
+    def _fetch(self, count: int) -> None:
+        """Make the oldest records the taken ones."""
+        if self._head:
+            self._hold([self._head.popleft() for _ in range(min(count, len(self._head)))])
+            return
+        while self._spill:
+            if items := self._spill.first():
+                self._hold(items)
+                self._is_from_spill = True
+                return
+            self._lose(self._spill.settle(), "spilled")
+        if self._tail:
+            self._hold(self._tail[:count])
+            del self._tail[:count]
+        elif self._told:
+            self._hold(self._told.values())
+            self._told = {}
+
+    def _spill_what_is_old(self) -> None:
+        if self._since is not None and self._now() - self._since >= STALLED:
+            self._begin_spilling()
+        if len(self._tail) >= BLOCK or (self._tail and self._now() - self._tail_since >= STALLED / 4):
+            self._flush()
+
+    def _begin_spilling(self) -> None:
+        """All that waits in memory goes to disk, unless some of it is there already."""
+        if self._spill is None or self._spill or self._tail:
+            return
+        self._tail, self._head = list(self._head), deque()
+        self._tail_since = self._now()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write the tail to disk, block by block, and before it what was taken out of memory."""
+        if self._taken and not self._is_from_spill and not self._spill:
+            if not self._to_disk(list(self._taken.values())):
+                return
+            self._is_from_spill = bool(self._spill)
+        while self._tail:
+            if not self._to_disk(self._tail[:BLOCK]):
+                return
+            del self._tail[:BLOCK]
+        self._tail_since = self._now()
+
+    def _to_disk(self, items: list[Item]) -> bool:
+        """One block; False where the disk does not take it: it stays in memory."""
+        spill = self._spill
+        if spill is None:
+            return False
+        if self._end == "newest" and not spill.fits(0):
+            self._give_up(items)
+            return True
+        try:
+            spill.append(items)
+        except OSError as error:
+            _log.error("the spill cannot be written, records stay in memory", error=str(error))
+            return False
+        self._move(items, "queued", "spilled")
+        while self._end == "oldest" and not spill.fits(0) and spill:
+            self._give_up_spilled(spill)
+        return True
+
+    def _give_up_spilled(self, spill: Spill) -> None:
+        """The oldest segment; what the sink has in hand is the sink's."""
+        if self._is_from_spill:
+            self._move(self._taken.values(), "spilled", "queued")
+            self._is_from_spill = False
+            spill.settle()
+            return
+        losses, told = spill.give_up()
+        self._lose(losses, "spilled")
+        self._keep_told(told)
+
+    def _give_up_memory(self, count: int) -> None:
+        own: deque[Item] | list[Item] = self._head or self._tail
+        given_up = [own[index] for index in (range(count) if self._end == "oldest" else range(-count, 0))]
+        kept = list(own)[count:] if self._end == "oldest" else list(own)[:-count]
+        if own is self._head:
+            self._head = deque(kept)
+        else:
+            self._tail = kept
+        self._give_up(given_up)
+
+    def _give_up(self, items: Sequence[Item]) -> None:
+        self._lose(losses_of(items), "queued")
+        self._keep_told(items)
+
+    def _lose(self, losses: Iterable[Loss], was: Literal["queued", "spilled"]) -> None:
+        for loss in losses:
+            account = self._accounts[loss.kind]
+            account.given_up += loss.count
+            setattr(account, was, getattr(account, was) - loss.count)
+            self._losses.append(loss)
+
+    def _keep_told(self, items: Iterable[Item]) -> None:
+        for item in items:
+            if isinstance(item.record, Claim):
+                self._told[item.contract, item.record.kind, item.record.name] = item
+            elif item.kind in LEDGER:
+                self._told[item.contract, str(item.record)] = item
+
+    def _count(self, items: Iterable[Item], *names: str) -> None:
+        for kind, count in _by_kind(items).items():
             account = self._accounts[kind]
-            account.given_up += number
-            account.queued -= number
-        self._losses += _losses(given_up)
+            for name in names:
+                setattr(account, name, getattr(account, name) + count)
+
+    def _move(self, items: Iterable[Item], was: str, name: str) -> None:
+        for kind, count in _by_kind(items).items():
+            account = self._accounts[kind]
+            setattr(account, was, getattr(account, was) - count)
+            setattr(account, name, getattr(account, name) + count)
 
 
-def _losses(items: Sequence[Item]) -> list[Loss]:
-    found: dict[tuple[str, str], Loss] = {}
-    for item in items:
-        key = item.contract, item.kind
-        time = item.record.time
-        before = found.get(key, Loss(*key, 0, time, time))
-        found[key] = Loss(*key, before.count + 1, min(before.since, time), max(before.until, time))
-    return list(found.values())
+def _by_kind(items: Iterable[Item]) -> Counter[str]:
+    return Counter(item.kind for item in items if item.kind not in LEDGER)

@@ -9,7 +9,24 @@ import typer
 
 from tickrouter.errors import TickrouterError
 
-from .commands import check, export, fills, halt, history, init, order, risk, services, streams, tail, up, version
+from .commands import (
+    audit,
+    check,
+    coverage,
+    export,
+    fills,
+    halt,
+    history,
+    init,
+    order,
+    risk,
+    services,
+    status,
+    streams,
+    tail,
+    up,
+    version,
+)
 from .commands.common import errors
 
 INTERRUPTED = 130
@@ -40,6 +57,9 @@ app.command()(history.history)
 app.command()(export.export)
 app.command("archive-now")(export.archive_now)
 app.command()(streams.streams)
+app.command()(status.status)
+app.command()(coverage.coverage)
+app.command()(audit.audit)
 app.command()(version.version)
 
 

@@ -120,6 +120,7 @@ class MarketClient(ClientBase):
         end: Moment | None = None,
         kind: Literal["ticks", "tick"] = "ticks",
         columns: list[str] | None = None,
+        complete: bool = False,
     ) -> History[Tick]: ...
     @overload
     def history(
@@ -129,6 +130,7 @@ class MarketClient(ClientBase):
         end: Moment | None,
         kind: Literal["trades", "trade"],
         columns: list[str] | None = None,
+        complete: bool = False,
     ) -> History[Trade]: ...
     @overload
     def history(
@@ -139,6 +141,7 @@ class MarketClient(ClientBase):
         *,
         kind: Literal["trades", "trade"],
         columns: list[str] | None = None,
+        complete: bool = False,
     ) -> History[Trade]: ...
     @overload
     def history(
@@ -148,6 +151,7 @@ class MarketClient(ClientBase):
         end: Moment | None,
         kind: Literal["books", "book"],
         columns: list[str] | None = None,
+        complete: bool = False,
     ) -> History[Book]: ...
     @overload
     def history(
@@ -158,6 +162,7 @@ class MarketClient(ClientBase):
         *,
         kind: Literal["books", "book"],
         columns: list[str] | None = None,
+        complete: bool = False,
     ) -> History[Book]: ...
     def history(
         self,
@@ -166,6 +171,7 @@ class MarketClient(ClientBase):
         end: Moment | None = None,
         kind: str = "ticks",
         columns: list[str] | None = None,
+        complete: bool = False,
     ) -> History[Any]:
         """Stored records with start <= time < end, archived or not: go through them, or take `.to_numpy()`,
         `.to_pandas()`, `.to_arrow()`, `.to_polars()`, or `.batches()` of arrays where they do not fit into memory.
@@ -177,17 +183,20 @@ class MarketClient(ClientBase):
             kind: `ticks`, `trades`, `books` or `bars` (of all periods; see `bars` for those of one).
             columns: of the frame: the record's fields, and of ticks and books `bid1`, `bid1_size`, `ask1`,
                 `ask1_size`, `bid2` ...; None takes the usual ones.
+            complete: `HistoryGap` where something is missing or unknown; without it, `.coverage` says what.
 
         Raises:
             InvalidValue: no such name, moment, kind or column.
             StorageError: while going through it, MongoDB did not answer.
+            HistoryGap: while going through it, with `complete`.
         """
         if kind not in _KINDS:
             raise InvalidValue("kind", f"{kind!r} is not one of ticks, trades, books, bars")
         name = str(Contract.parse(contract))
         first = nanoseconds("start", start)
         last = None if end is None else nanoseconds("end", end)
-        return History(self._db(), _KINDS[kind], name, first, last, tuple(columns) if columns else None)
+        chosen = tuple(columns) if columns else None
+        return History(self._db(), _KINDS[kind], name, first, last, chosen, complete=complete)
 
     def _stored_record(self, contract: str, kind: str, until: int | None) -> Tick | Trade | Book | None:
         if _KINDS.get(kind, "bar") == "bar":

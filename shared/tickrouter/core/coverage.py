@@ -17,6 +17,7 @@ NEVER = "nothing was recorded"
 NOT_YET = "not written down yet"
 UNWATCHED = "the collector was not running"
 DIED = "the collector ended without a last word"
+REPAIRED = "handed on from Redis"
 
 
 @dataclass(slots=True)
@@ -166,8 +167,7 @@ def opened(opening: Opening, kind: str, end: int, was_open: bool) -> list[Claim]
     start, stop = opening.repaired.get(kind, (0, 0))
     if max(start, end) < stop:
         name = f"{opening.session:07d}-repaired"
-        cause = "handed on from Redis"
-        claims.append(Claim(opening.time + 1, *head, name, "live", max(start, end), stop, cause))
+        claims.append(Claim(opening.time + 1, *head, name, "live", max(start, end), stop, REPAIRED))
     return claims
 
 

@@ -93,8 +93,8 @@ class CoverageWriter:
                 last = self._coverage.find_one(own, {"end": 1}, sort=[("end", DESCENDING)])
                 if last is not None:
                     is_open = self._coverage.find_one(own | {"is_open": True}, {"_id": 1}) is not None
-                    known = opening if opening.alive else _guessed(opening, last["end"])
-                    claims += opened(known, kind, last["end"], is_open)
+                    end = int(last["end"])
+                    claims += opened(opening if opening.alive else _guessed(opening, end), kind, end, is_open)
         self.tell(claims)
         with _storage_errors(self._timeout):
             self._coverage.update_many(before | {"is_open": True}, {"$set": {"is_open": False}})

@@ -10,12 +10,16 @@ from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from tickrouter.errors import InvalidValue, StorageError, TickrouterError
+from tickrouter.core.coverage import holes
+from tickrouter.errors import HistoryGap, InvalidValue, StorageError, TickrouterError
 from tickrouter.history.chunk_reader import ChunkReader
 from tickrouter.history.connection import Document
+from tickrouter.history.coverage import coverage
 from tickrouter.history.documents import COLLECTIONS, KINDS, from_document
 from tickrouter.history.merged import PAGE, ByPlace, ByTime, Merged
 from tickrouter.history.names import LEVEL, PLACE
+from tickrouter.model.coverage import Interval
+from tickrouter.model.moment import utc
 from tickrouter.model.record import Record
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ class History(Generic[R_co]):
     Raises:
         InvalidValue: no such kind or column.
         StorageError: while reading, MongoDB did not answer.
+        HistoryGap: while reading, with `complete`: something is missing or unknown.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class History(Generic[R_co]):
         end: int | None = None,
         columns: tuple[str, ...] | None = None,
         period: str | None = None,
+        complete: bool = False,
     ) -> None:
         """Nothing is read yet.
 
@@ -69,6 +75,7 @@ class History(Generic[R_co]):
             columns: of `rows` and `to_pandas`; None takes the kind's usual ones. Besides the record's fields
                 there are `ms`, `n`, and of ticks and books `bid1`, `bid1_size`, `ask1`, `ask1_size`, `bid2` ...
             period: of bars, None for those of any period.
+            complete: read nothing where something is missing or unknown: `HistoryGap` says what.
         """
         self.kind = _known_kind(kind)
         self.contract = contract
@@ -77,6 +84,7 @@ class History(Generic[R_co]):
         self.columns = columns or _DEFAULT_COLUMNS[kind]
         self._db = db
         self._period = period
+        self._complete = complete
         self._readers = {name: _reader(kind, name) for name in self.columns}
 
     def __iter__(self) -> Iterator[R_co]:
@@ -89,6 +97,17 @@ class History(Generic[R_co]):
             else:
                 for record in chain.from_iterable(part.records() for part in stretch.parts()):
                     yield record
+
+    @property
+    def coverage(self) -> list[Interval]:
+        """What is there of start <= time < end, interval by interval: live, backfilled, missing or unknown, and why.
+
+        Asked anew each time. Without an end it goes as far as collectors have spoken.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        return coverage(self._db, self.contract, self.kind, self.start, self.end)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The records as dictionaries of `time` and the columns; None where a level is not there."""
@@ -157,6 +176,8 @@ class History(Generic[R_co]):
 
     def _stretches(self, columns: tuple[str, ...] | None) -> Iterator[list[Document] | Columns]:
         """Records of some columns, None for all: documents, or arrays where they are archived."""
+        if self._complete and (lacking := holes(self.coverage)):
+            raise HistoryGap(_lacking(self.contract, self.kind, lacking))
         fields = names = None
         if columns is not None:
             levels = {name: match for name in columns if (match := LEVEL.match(name))}
@@ -251,6 +272,12 @@ def newest(db: Database[Document], kind: str, contract: str, until: int | None =
         entry, record = archived
         stored.append(((int(record.to_dict()["time"]), *(entry or (0, 0))), record))
     return max(stored, key=lambda one: one[0])[1] if stored else None
+
+
+def _lacking(contract: str, kind: str, lacking: list[Interval]) -> str:
+    first = lacking[0]
+    more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    return f"{contract} {kind}: {first.state} from {utc(first.start)} to {utc(first.end)}: {first.cause}{more}"
 
 
 def _known_kind(kind: str) -> str:

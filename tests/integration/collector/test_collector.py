@@ -14,6 +14,7 @@ from tests.collecting import Collecting, collecting
 from tests.simulation import Simulation, start_simulator
 from tests.waiting import until
 from tickrouter.history.connection import initiate
+from tickrouter.model.coverage import Interval
 
 BTC, ETH = "btcturk/btc.usdt", "btcturk/eth.usdt"
 PAIRS = {BTC: "BTCUSDT", ETH: "ETHUSDT"}
@@ -121,8 +122,22 @@ def assert_dense(room: Collecting, kind: str, contract: str) -> None:
 def assert_books_balance(room: Collecting) -> None:
     for accounts in room.state()["sinks"].values():
         for account in accounts.values():
-            assert account["received"] == sum(account[name] for name in ("stored", "queued", "refused", "given_up"))
-            assert account["queued"] == account["refused"] == account["given_up"] == 0
+            parts = ("stored", "queued", "spilled", "refused", "given_up")
+            assert account["received"] == account["stored"] == sum(account[name] for name in parts)
+
+
+def assert_audited(room: Collecting) -> None:
+    """The ledger speaks of every document, and every entry it speaks of is stored."""
+    for found in room.audit():
+        assert found.problems == ()
+        assert found.claimed == found.documents + found.excused
+
+
+def holes_of(room: Collecting, kind: str, contract: str) -> list[Interval]:
+    """What the ledger lacks, from the first recorded moment on."""
+    found = room.coverage(kind, contract)
+    live = [index for index, one in enumerate(found) if one.state == "live"]
+    return [one for one in found[live[0] :] if one.is_hole and one.cause != "no connection: the collector was stopped"]
 
 
 def test_everything_is_in_both_sinks_and_every_trade_once(room: Collecting, venue: Simulation) -> None:
@@ -138,6 +153,9 @@ def test_everything_is_in_both_sinks_and_every_trade_once(room: Collecting, venu
         assert not any(feed.state == "gap" for feed in room.feed(contract))
         assert room.feed(contract)[-1].state == "down"
         assert room.state()["contracts"][contract]["feed"] == "down"
+        for kind in ("tick", "trade", "book"):
+            assert holes_of(room, kind, contract) == []
+    assert_audited(room)
 
 
 def test_a_dropped_connection_is_a_gap_in_the_stream_and_heals(room: Collecting, venue: Simulation) -> None:
@@ -151,12 +169,20 @@ def test_a_dropped_connection_is_a_gap_in_the_stream_and_heals(room: Collecting,
     assert room.stop() == 0
     assert_sinks_agree(room)
     assert_trades_whole(room, venue)
+    for kind in ("tick", "trade"):
+        assert [hole.state for hole in holes_of(room, kind, BTC)] == ["missing"]
+    assert_audited(room)
 
 
 def test_skipped_differences_make_the_book_invalid_until_a_new_one(room: Collecting, venue: Simulation) -> None:
     begin(room, venue)
+
+    def resyncs() -> int:
+        return sum((feed.kind, feed.state) == ("book", "resync") for feed in room.feed(BTC))
+
+    before = resyncs()
     venue.fault("skip_frames", count=3, channel="obdiff", event="BTCUSDT", type=432)
-    until(lambda: any((feed.kind, feed.state) == ("book", "resync") for feed in room.feed(BTC)), 20)
+    until(lambda: resyncs() > before, 20)
 
     def is_live_again() -> bool:
         return [feed.state for feed in room.feed(BTC) if feed.kind == "book"][-1:] == ["live"]
@@ -166,6 +192,9 @@ def test_skipped_differences_make_the_book_invalid_until_a_new_one(room: Collect
     assert all(cause.startswith(("gap", "lost")) for cause in causes)
     assert room.stop() == 0
     assert_sinks_agree(room)
+    for kind in ("book", "tick"):
+        assert {hole.state for hole in holes_of(room, kind, BTC)} == {"missing"}
+    assert holes_of(room, "trade", BTC) == []
 
 
 def test_redis_killed_in_the_middle_heals_and_nothing_is_lost(
@@ -198,6 +227,11 @@ def test_the_collector_killed_goes_on_in_a_new_session(room: Collecting, venue: 
     for contract in room.contracts:
         ids = [entry.id for entry in room.entries("tick", contract)]
         assert ids == sorted(set(ids))
+        for kind in ("tick", "trade"):
+            holes = holes_of(room, kind, contract)
+            assert holes[-1].cause == "the collector was not running"
+            assert sum(hole.end - hole.start for hole in holes if hole.state == "unknown") <= 2 * 10**9
+    assert_audited(room)
 
 
 def test_mongodb_killed_in_the_middle_heals_and_nothing_is_lost(

@@ -92,7 +92,9 @@ class Room:
 
     def until(self, condition: Callable[[list[Item]], object]) -> None:
         def look() -> object:
-            self.items += self.queues["redis"].take(1000, 0.0)
+            fresh = self.queues["redis"].take(1000)
+            self.queues["redis"].settle(stored=fresh)
+            self.items += fresh
             return condition(self.items)
 
         until(look, 10)

@@ -25,6 +25,7 @@ from tickrouter.clock import SystemClock
 from tickrouter.config import Recording
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
+from tickrouter.history.coverage import CoverageWriter
 from tickrouter.history.sink import MarketWriter
 from tickrouter.model.trade import Trade
 from tickrouter.venues.card import load_card
@@ -57,7 +58,8 @@ class Room:
             clock,
             lease_ms=400,
         )
-        self.mongo_sink = MongoSink(self.queues["mongo"], self.writer, board, clock)
+        ledger = CoverageWriter(database(self.client, name))
+        self.mongo_sink = MongoSink(self.queues["mongo"], self.writer, ledger, board, clock)
         self.redis_sink.start()
         self.mongo_sink.start()
         self.made = 0
@@ -123,7 +125,9 @@ def test_both_get_all_and_the_lease_is_given_up_at_the_end(room: Room) -> None:
     room.stop()
     assert room.stream() == packed(items)
     last = "{}-{}".format(*items[-1].id or ()).encode()
-    assert room.redis.hgetall(KEYS.through) == {b"redis:trade": last, b"mongo:trade": last}
+    through = room.redis.hgetall(KEYS.through)
+    assert int(through.pop(b"alive")) <= SystemClock().now()
+    assert through == {b"redis:trade": last, b"mongo:trade": last}
     assert room.redis.get(KEYS.lease) is None
 
 

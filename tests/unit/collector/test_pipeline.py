@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.collector.item import Item
+from services.collector.item import LEDGER, Item
+from services.collector.loss import Loss
 from services.collector.pipeline import Pipeline
 from services.collector.session import Session
-from services.collector.sink_queue import Loss
 from tickrouter.config import Recording
+from tickrouter.core.coverage import paint
 from tickrouter.core.entry_ids import SESSION_BITS, EntryIds
 from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
 from tickrouter.model.book import Book
+from tickrouter.model.coverage import Claim, Opening
 from tickrouter.model.feed import Feed
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
@@ -65,7 +67,19 @@ def records(items: list[Item], kind: type[Tick | Trade | Book]) -> list[Any]:
 
 
 def take(made: Pipeline, now: int, *facts: MarketFact) -> list[Item]:
-    return [item for fact in facts for item in made.take(fact, now)]
+    return [item for fact in facts for item in told(made.take(fact, now))]
+
+
+def told(items: list[Item]) -> list[Item]:
+    """Without what is for the ledger."""
+    return [item for item in items if item.kind not in LEDGER]
+
+
+def painted(items: list[Item], kind: str, end: int) -> list[tuple[int, int, str]]:
+    """What the claims among the items say together."""
+    claims = {item.record.name: item.record for item in items if isinstance(item.record, Claim)}
+    intervals = paint([claim for claim in claims.values() if claim.kind == kind], 0, end)
+    return [(interval.start, interval.end, interval.state) for interval in intervals]
 
 
 def test_a_live_trade_is_a_trade_and_a_tick() -> None:
@@ -140,7 +154,7 @@ def test_an_invalid_book_is_said_and_a_new_one_asked_for() -> None:
     assert made.wants_resync
     (tick,) = records(take(made, 7, ticker(97.0)), Tick)
     assert tick.bids == ((97.0, 1.0),)
-    assert made.passed(8 * SECOND) == []
+    assert told(made.passed(8 * SECOND)) == []
     assert feed(take(made, 9 * SECOND, snapshot(9))) == [("live", "book")]
 
 
@@ -159,7 +173,7 @@ def test_silence_is_stale_and_what_comes_after_is_live() -> None:
     made = pipeline()
     take(made, 5, ticker())
     assert feed(made.passed(16 * SECOND)) == [("stale", "tick"), ("stale", "book")]
-    assert made.passed(17 * SECOND) == []
+    assert told(made.passed(17 * SECOND)) == []
     assert feed(take(made, 18 * SECOND, ticker())) == [("live", "tick")]
 
 
@@ -195,3 +209,61 @@ def test_a_quarantined_record_is_a_gap_and_an_unreadable_one_is_counted() -> Non
     assert feed(items) == [("gap", "all"), ("live", "all")]
     counts = made.status()["counts"]
     assert (counts["quarantine"], counts["unreadable"]) == (2, 1)
+
+
+def test_the_ledger_is_told_of_every_kind_by_itself() -> None:
+    made = pipeline()
+    items = made.take(ticker(), 10)
+    assert [item.record for item in items if isinstance(item.record, Opening)] == [
+        Opening(10, C, 1, ("book", "tick", "trade"))
+    ]
+    items += made.take(snapshot(1), 20) + made.take(diff(1), 30) + made.take(diff(7), 40)
+    items += made.take(snapshot(9), 50) + made.passed(SECOND) + made.ended(2 * SECOND)
+    assert painted(items, "tick", 3 * SECOND) == [
+        (0, 10, "missing"),
+        (10, 30, "live"),
+        (30, 41, "missing"),
+        (41, 2 * SECOND, "live"),
+        (2 * SECOND, 3 * SECOND, "unknown"),
+    ]
+    assert [part for part in painted(items, "book", 2 * SECOND) if part[1] > 10] == [
+        (10, 20, "missing"),
+        (20, 30, "live"),
+        (30, 50, "missing"),
+        (50, 2 * SECOND, "live"),
+    ]
+    closed = [item.record for item in items if isinstance(item.record, Claim) and not item.record.is_open]
+    assert sum(claim.count for claim in closed if claim.kind == "book") == sum(item.kind == "book" for item in items)
+
+
+def test_what_was_not_read_yet_when_a_connection_was_lost_is_missing() -> None:
+    made = pipeline()
+    items = made.take(ticker(), 10) + made.take(seen("1"), 30) + made.disconnected(31, "closed", 20)
+    made.connected(40)
+    items += made.take(ticker(), 50) + made.passed(SECOND, 60)
+    assert painted(items, "trade", 60) == [(0, 10, "missing"), (10, 20, "live"), (20, 50, "missing"), (50, 60, "live")]
+
+
+def test_silence_is_unknown_until_something_is_heard() -> None:
+    made = pipeline()
+    items = made.take(ticker(), 10) + made.passed(16 * SECOND) + made.take(ticker(98.0), 17 * SECOND)
+    items += made.passed(18 * SECOND)
+    assert painted(items, "tick", 18 * SECOND)[1:] == [
+        (10, 17 * SECOND, "unknown"),
+        (17 * SECOND, 18 * SECOND, "live"),
+    ]
+
+
+def test_what_mongodb_gave_up_is_missing_and_what_redis_gave_up_is_noted() -> None:
+    made = pipeline()
+    items = made.take(ticker(), 10)
+    items += made.lost(Loss(C, "tick", 12, 20, 30, (1, 5), (1, 16)), "mongo", 50)
+    items += made.lost(Loss(C, "tick", 3, 35, 36, (1, 17), (1, 19)), "redis", 51)
+    items += made.passed(SECOND)
+    assert painted(items, "tick", 100) == [(0, 10, "missing"), (10, 20, "live"), (20, 31, "missing"), (31, 100, "live")]
+    claims = [item.record for item in items if isinstance(item.record, Claim)]
+    points = [claim for claim in claims if claim.cause.endswith("given up")]
+    assert [(claim.note, claim.first, claim.last, claim.count) for claim in points] == [
+        ("", (1, 5), (1, 16), 12),
+        ("redis", (1, 17), (1, 19), 3),
+    ]
