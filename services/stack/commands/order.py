@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from tickrouter import client_controls
 from tickrouter.bus.connection import connect
-from tickrouter.bus.inspect import open_orders, order_steps
+from tickrouter.bus.inspect import open_orders
+from tickrouter.bus.order_store import read_history
 from tickrouter.client import Client
 from tickrouter.errors import StorageError, TickrouterError
 from tickrouter.model.event import Event
@@ -224,7 +225,7 @@ def show(
     name = only_account(settings, account)
     with connect(settings.orders_redis_url) as redis, Client(settings, account=name) as client:
         order = client.order(oid)
-        steps = steps_of(order_steps(redis, name, oid))
+        steps = steps_of(read_history(redis, name, oid))
         events, trouble = events_in(redis, settings, name, oid)
     if order is None and not events:
         raise StorageError(f"{name} has no order {oid}: no router has taken it yet, or it never was")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
-from tickrouter.bus import order_hash
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.keys import AccountKeys, MarketKeys
 from tickrouter.bus.subscribe import Entry, EntryId, parse_id, read_before
@@ -179,19 +177,6 @@ def open_orders(redis: Redis, account: str) -> list[str]:
         return sorted(_text(oid) for oid in redis.smembers(AccountKeys(account).open))
     except RedisError as error:
         raise StorageError(f"Redis does not answer: {error}") from error
-
-
-def order_steps(redis: Redis, account: str, client_oid: str) -> list[str]:
-    """What is written behind each step of an order, in order; empty where the journal has no such order.
-
-    Raises:
-        StorageError: Redis does not answer.
-    """
-    try:
-        raw: Any = redis.hgetall(AccountKeys(account).order(client_oid))
-    except RedisError as error:
-        raise StorageError(f"Redis does not answer: {error}") from error
-    return order_hash.history(raw)
 
 
 def events_about(redis: Redis, account: str, client_oid: str) -> list[Entry]:

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-STREAM_KINDS = ("tick", "trade", "book")
-"""Market streams, besides `bar` (which has a period behind it) and `feed`."""
-
 
 @dataclass(frozen=True, slots=True)
 class MarketKeys:

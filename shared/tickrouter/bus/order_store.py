@@ -21,7 +21,7 @@ def read_order(redis: Redis, account: str, client_oid: str) -> Order | None:
 
 @storage_errors("order")
 def read_history(redis: Redis, account: str, client_oid: str) -> list[str]:
-    """What is written behind each step of an order: time in ns, status, what was said."""
+    """What is written behind each step of an order: time in ns, status, what was said; empty where there is none."""
     return order_hash.history(_hash(redis, account, client_oid))
 
 

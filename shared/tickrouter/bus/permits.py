@@ -101,13 +101,6 @@ class Permits:
         with storage_errors("cooldown"):
             self._redis.set(permit(self._venue, _COOLDOWN, endpoint), 1, px=max(1, int(seconds * 1000)))
 
-    def spend(self, endpoints: tuple[str, ...]) -> None:
-        """Count one longest window of each endpoint as spent: what was used before is not known any more."""
-        for endpoint in endpoints:
-            longest = max((claim.rule.interval for claim in self._claims(endpoint)), default=0.0)
-            if longest:
-                self.cool_down(endpoint, longest)
-
     def used(self) -> dict[str, tuple[int, int]]:
         """For each window in use by this account and IP: permits that count now, and permits usable."""
         found: dict[str, tuple[int, int]] = {}

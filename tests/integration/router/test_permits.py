@@ -137,9 +137,3 @@ def test_a_cooldown_is_seen_by_everybody(redis: Redis, unique: str) -> None:
     permits(redis, unique, rule).cool_down(PLACE, 30)
     assert 29 < waits(permits(redis, unique, rule, account="other").take(PLACE)) <= 30
     assert waits(permits(redis, unique, rule).take("DELETE /api/v1/order")) == 0
-
-
-def test_what_was_forgotten_counts_as_one_longest_window(redis: Redis, unique: str) -> None:
-    mine = permits(redis, unique, Rule("second", 10, 1, PLACE), Rule("minute", 300, 60, PLACE))
-    mine.spend((PLACE,))
-    assert 59 < waits(mine.take(PLACE)) <= 60
