@@ -109,7 +109,7 @@ async def _measure(made: World, desks: list[Desk], seconds: float, choice: rando
         await desk.settled(oid)
     for desk in desks:
         for _ in range(int(PER_MINUTE / PROCESSES * 1.5)):
-            desk.place("b", "91.00", "0.01", ttl_ms=600_000)
+            desk.place("b", "91.00", "0.2", ttl_ms=600_000)
         await desk.send()
     counted: list[tuple[float, int]] = []
     began, cancels_at, waiting = time.monotonic(), 0.0, 0
