@@ -7,6 +7,8 @@ import time
 import uuid
 from collections.abc import Iterator
 
+from pymongo.database import Database
+
 from benchmarks.report import Figure
 from services.collector.item import Item
 from services.collector.mongo_sink import MongoSink
@@ -14,7 +16,8 @@ from services.collector.sink_queue import SinkQueue
 from services.collector.through import ThroughBoard
 from tickrouter.clock import SystemClock
 from tickrouter.core.entry_ids import EntryIds
-from tickrouter.history.connection import connect, database
+from tickrouter.history.connection import Document, connect, database
+from tickrouter.history.coverage import CoverageWriter
 from tickrouter.history.queries import History
 from tickrouter.history.sink import MarketWriter
 from tickrouter.model.tick import Tick
@@ -39,9 +42,7 @@ def measure(mongo_url: str, rounds: int) -> Iterator[Figure]:
     for number in range(rounds + 1):
         name = f"bench_{uuid.uuid4().hex[:8]}"
         db = database(client, name)
-        writer = MarketWriter(db)
-        writer.prepare()
-        rates = _write(writer, ticks), _read(History(db, "tick", CONTRACT, 0)), _frame(History(db, "tick", CONTRACT, 0))
+        rates = _write(db, ticks), _read(History(db, "tick", CONTRACT, 0)), _frame(History(db, "tick", CONTRACT, 0))
         client.drop_database(name)
         if number:
             for runs, rate in zip((written, read, framed), rates, strict=True):
@@ -61,11 +62,13 @@ def _ticks(count: int) -> Iterator[Tick]:
         yield Tick(START + number * _STEP, bid / 100, 473.2724, bids, asks, CONTRACT, "book")
 
 
-def _write(writer: MarketWriter, ticks: list[Tick]) -> float:
+def _write(db: Database[Document], ticks: list[Tick]) -> float:
     """Through the collector's sink, from its queue to MongoDB's confirmation."""
-    queue, ids = SinkQueue(), EntryIds(1)
+    writer = MarketWriter(db)
+    writer.prepare()
+    queue, ids = SinkQueue(TICKS), EntryIds(1)
     queue.put([Item(CONTRACT, "tick", ids.next(tick.time), tick) for tick in ticks])
-    sink = MongoSink(queue, writer, ThroughBoard(), SystemClock())
+    sink = MongoSink(queue, writer, CoverageWriter(db), ThroughBoard(), SystemClock())
     began = time.perf_counter()
     sink.start()
     while len(queue):

@@ -1,4 +1,6 @@
-"""Taking permits against PING, round trip by round trip on one connection.
+"""Taking permits against PING, round trip by round trip: the client's own `ping()`, and a bare one.
+
+The bare one is packed beforehand and read from a connection that nobody shares: the round trip itself, and no Python.
 
 What is taken is an order's permits at BTCTurk, all of its windows; they are wiped now and then, unmeasured, so that the
 windows are as full as they are in use and are never found full.
@@ -12,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import hiredis
 
 from benchmarks.report import Figure, ratios
 from services.stack.servers import Server
@@ -30,8 +34,10 @@ TURN = 8
 
 
 def measure(redis: Server, rounds: int) -> Iterator[Figure]:
-    """Both medians and their ratio; permits and pings take turns within a round."""
-    client: Any = connect(redis.url, connections=1)
+    """All medians and their ratios; permits and pings take turns within a round."""
+    client: Any = connect(redis.url)
+    bare = client.connection_pool.get_connection()
+    packed = hiredis.pack_command(("PING",))
     rules = load_card(CARD).rules
     name = f"b{uuid.uuid4().hex[:8]}"
     permits = Permits(client, "btcturk", rules, account=f"btcturk/{name}", ip=name)
@@ -43,22 +49,29 @@ def measure(redis: Server, rounds: int) -> Iterator[Figure]:
             case float(seconds):
                 raise RuntimeError(f"no permit for {seconds} s")
 
-    takes: list[float] = []
-    pings: list[float] = []
+    def ping() -> None:
+        bare.send_packed_command([packed])
+        bare.read_response()
+
+    permits.prepare()
+    ways: dict[str, Callable[[], object]] = {"take": take, "ping": client.ping, "bare_ping": ping}
+    medians: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(rounds + 1):
-        series: tuple[list[float], list[float]] = ([], [])
+        series: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(CALLS // TURN):
             client.delete(*keys)
-            series[0].extend(_timed(take))
-            series[1].extend(_timed(client.ping))
+            for way, call in ways.items():
+                series[way].extend(_timed(call))
         if number:
-            takes.append(median(series[0]) * 1e6)
-            pings.append(median(series[1]) * 1e6)
+            for way, times in series.items():
+                medians[way].append(median(times) * 1e6)
     client.delete(*keys)
+    bare.disconnect()
     client.close()
-    figures = [Figure(f"limiter.{way}", "us", "lower", tuple(runs)) for way, runs in (("take", takes), ("ping", pings))]
-    yield from figures
-    yield ratios("limiter.against_ping", *figures, "lower")
+    figures = {way: Figure(f"limiter.{way}", "us", "lower", tuple(runs)) for way, runs in medians.items()}
+    yield from figures.values()
+    for way in ("ping", "bare_ping"):
+        yield ratios(f"limiter.against_{way}", figures["take"], figures[way], "lower")
 
 
 def _timed(call: Callable[[], object]) -> Iterator[float]:

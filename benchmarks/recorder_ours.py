@@ -17,11 +17,12 @@ from pathlib import Path
 
 from services.collector.item import FEED, Item
 from services.collector.pipeline import Pipeline
-from services.collector.reader import Reader
-from services.collector.redis_sink import RedisSink
+from services.collector.reader import Inlet, Reader
+from services.collector.redis_sink import QUICK, RedisSink
 from services.collector.refusals import Refusals
 from services.collector.session import SessionOpener
 from services.collector.sink_queue import SinkQueue
+from services.collector.spill import Spill
 from services.collector.through import ThroughBoard
 from tickrouter import logs
 from tickrouter.bus.connection import connect
@@ -39,6 +40,7 @@ CONTRACT = "btcturk/btc.usdt"
 LEASE_MS = 2000
 KEPT = 10_000_000
 """Entries kept in each stream: all of them are counted at the end."""
+SPILL_BYTES = 1_000_000_000
 
 
 class NoQueue(SinkQueue):
@@ -63,15 +65,20 @@ def main(socket_url: str, redis_url: str, folder: Path) -> None:
     clock, recording = SystemClock(), Recording(contracts=(CONTRACT,))
     pipeline = Pipeline(CONTRACT, recording, card.channels)
     publisher = Publisher(
-        connect(redis_url, timeout=2.0), CONTRACT, dict.fromkeys((*recording.kinds, FEED), KEPT), lease_ms=LEASE_MS
+        connect(redis_url, timeout=2.0),
+        CONTRACT,
+        dict.fromkeys((*recording.kinds, FEED), KEPT),
+        lease_ms=LEASE_MS,
+        quick=connect(redis_url, timeout=QUICK),
     )
-    queues: dict[str, SinkQueue] = {"redis": SinkQueue(), "mongo": NoQueue()}
+    queue, no_queue = SinkQueue(spill=Spill(folder / "spill", SPILL_BYTES)), NoQueue()
     history = NoHistory(connect_mongo("mongodb://127.0.0.1:1")["none"])
     opener = SessionOpener(folder / "sessions", history, recording.kinds, clock)
     rooms = {CONTRACT: (pipeline, publisher)}
-    sink = RedisSink(queues["redis"], queues["mongo"], rooms, opener, ThroughBoard(), clock, lease_ms=LEASE_MS)
+    sink = RedisSink(queue, no_queue, rooms, opener, ThroughBoard(), clock, lease_ms=LEASE_MS)
     adapter = market_adapter(card, [Contract.parse(CONTRACT)])
-    reader = Reader(card, adapter, {CONTRACT: pipeline}, queues, Refusals(folder / "refused.jsonl"), clock)
+    sinks: dict[str, Inlet] = {"redis": sink, "mongo": no_queue}
+    reader = Reader(card, adapter, {CONTRACT: pipeline}, sinks, Refusals(folder / "refused.jsonl"), clock)
     sink.start()
     while pipeline.session is None:
         threading.Event().wait(0.01)
