@@ -118,6 +118,12 @@ async def refuse_by_limit(fault: Fault, _call: Call) -> Answer | None:
     return of_problem(too_many(300, 60, "account", int(fault.options["retry_after"])))
 
 
+async def refuse_late(fault: Fault, call: Call) -> Answer | None:
+    """The same, `delay_ms` later."""
+    await asyncio.sleep(float(fault.options["delay_ms"]) / 1000)
+    return await refuse_by_limit(fault, call)
+
+
 async def hide_order(fault: Fault, call: Call) -> Answer | None:
     """The order is taken and shows in none of `sources` for `delay_ms`; with `lose`, its answer is lost as well."""
     answer = call.execute()
@@ -158,6 +164,7 @@ KINDS: Mapping[str, Kind] = {
     "late_answer": Kind("request", {"delay_ms": 1000}, late_answer),
     "server_error": Kind("request", {"status": 502, "execute": False}, server_error),
     "refuse_by_limit": Kind("request", {"retry_after": 1}, refuse_by_limit),
+    "refuse_late": Kind("request", {"delay_ms": 1000, "retry_after": 1}, refuse_late),
     "hide_order": Kind("request", {"delay_ms": 1000, "lose": False, "sources": SOURCES}, hide_order),
     "blind_success": Kind("request", {}, blind_success),
     "fill_after_cancel": Kind("request", {"share": "1"}, fill_after_cancel),

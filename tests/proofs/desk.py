@@ -201,13 +201,6 @@ class Desk:
             placed_by=dict(self.placed_by),
         )
 
-    async def forget(self) -> None:
-        """Take the account out of Redis."""
-        keys = self.keys
-        names = [getattr(keys, name) for name in ("orders", "events", "fills", "open", "work", "watch", "xoid")]
-        names += [getattr(keys, name) for name in ("meta", "seen", "balance", "dead", "lease", "halt", "risk")]
-        await self.redis.unlink(*names, *(keys.order(oid) for oid in (*self.places, *self.children)))
-
 
 def _is_known(order: Order) -> bool:
     if order.status is Status.IN_DOUBT:

@@ -79,6 +79,8 @@ FAULTS: Mapping[str, Fault] = {
         Fault("html, not done", _own("server_error", status=502, execute=False)),
         Fault("html, done", _own("server_error", status=504, execute=True)),
         Fault("reset", reset=True),
+        Fault("refused by limit", _own("refuse_by_limit", retry_after=1), lasts=1.0),
+        Fault("refused late", _place("refuse_late", delay_ms=100, retry_after=1), lasts=1.1),
         Fault("hidden by half", _place("hide_order", delay_ms=_ms(LAG / 2), lose=True), lasts=LAG / 2),
         Fault("hidden by twice", _place("hide_order", delay_ms=_ms(2 * LAG), lose=True), lasts=2 * LAG, revises=True),
         Fault("no 423", _private("skip_frames", channel="private", type=423)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -61,6 +60,8 @@ async def prove_forget(world: World, cell: Cell, *, keep: Path | None = None) ->
             gate.release()
             least = AFTERMATH
         wrong, revised = await verdict(run, Excuses(epochs=True), least=least)
+        if wrong and keep is not None:
+            await keep_logs(run, keep, wrong)
     finally:
         keeper.cancel()
         for pid in others:
@@ -70,10 +71,7 @@ async def prove_forget(world: World, cell: Cell, *, keep: Path | None = None) ->
             with suppress(ProcessLookupError):
                 os.kill(gate.pid, signal.SIGCONT)
         await run.close()
-    if wrong and keep is not None:
-        await keep_logs(run, keep, wrong)
-    await own.close()
-    shutil.rmtree(run.folder, ignore_errors=True)
+        await own.close()
     reached = forgotten.is_set()
     return Result(cell, tuple(wrong), reached, round(time.monotonic() - began, 3), revised), gate
 

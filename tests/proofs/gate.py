@@ -16,6 +16,7 @@ _NEXT = " of the next"
 HANDSHAKES = frozenset(
     {
         "redis:HELLO",
+        "redis:SELECT",
         "redis:CLIENT SETINFO",
         "redis:CLIENT SETNAME",
         "redis:CLIENT MAINT_NOTIFICATIONS",

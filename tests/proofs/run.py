@@ -54,6 +54,7 @@ class Run:
     desk: Desk
     folder: Path
     redis_address: Address
+    room: int = 0
     database: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     births: int = 0
@@ -81,7 +82,7 @@ class Run:
         """Start a router, for the first time or again."""
         config = self.direct_configuration()
         if behind_gate:
-            config = configuration(self.desk.account, self.ports, self.folder, self.name, self.database)
+            config = configuration(self.desk.account, self.ports, self.folder, self.name, self.database, self.room)
         pid = await self.world.nursery.birth(
             config,
             environment(self.desk.account, self.keys, private=self.cell.with_fault.private),
@@ -102,7 +103,7 @@ class Run:
             "venue": self.world.venue_address.port,
             "mongo": self.world.mongo_address.port,
         }
-        return configuration(self.desk.account, ports, self.folder, self.name, self.database)
+        return configuration(self.desk.account, ports, self.folder, self.name, self.database, self.room)
 
     async def keep_alive(self) -> None:
         """Start it again whenever it was killed, until cancelled."""
@@ -110,21 +111,26 @@ class Run:
             await self.gate.struck.wait()
             await self.start()
 
-    async def close(self) -> None:
-        """End everything; the account stays in Redis."""
+    async def kill(self) -> None:
+        """End the router; its account stays in Redis."""
         if not self.gate.closed and self.gate.pid:
             with suppress(ProcessLookupError):
                 self.gate.kill()
+
+    async def close(self) -> None:
+        """End everything, and leave nothing behind."""
+        await self.kill()
         await self._stack.aclose()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 async def open_run(world: World, cell: Cell, gate: Gate, own: OwnRedis | None = None) -> Run:
-    """A new account with a router's surroundings; its orders are on the shared Redis or on one of its own."""
-    name, keys = world.name(), await world.open_account()
-    account = f"btcturk/{name}"
-    redis, address = (own.client, own.address) if own else (world.redis, world.redis_address)
-    desk = Desk(account, keys.public_key, redis, world.control)
-    run = Run(world, cell, name, keys, gate, desk, world.folder / "runs" / name, address)
+    """A new account with a router's surroundings; its orders are in a room of the shared Redis or on one of its own."""
+    name, keys, stack = world.name(), await world.open_account(), AsyncExitStack()
+    number, client = (0, own.client) if own else await stack.enter_async_context(world.room())
+    account, address = f"btcturk/{name}", own.address if own else world.redis_address
+    desk = Desk(account, keys.public_key, client, world.control)
+    run = Run(world, cell, name, keys, gate, desk, world.folder / "runs" / name, address, number, _stack=stack)
     await run.open()
     return run
 
@@ -149,14 +155,14 @@ async def prove(world: World, cell: Cell, *, keep: Path | None = None) -> tuple[
         wrong, revised = await verdict(run)
         if keeper.done() and keeper.exception() is not None:
             wrong.append(f"proof: {keeper.exception()!r}")
+        keeper.cancel()
+        await run.kill()
+        if wrong and keep is not None:
+            await keep_logs(run, keep, wrong)
     finally:
         if keeper is not None:
             keeper.cancel()
         await run.close()
-    if wrong and keep is not None:
-        await keep_logs(run, keep, wrong)
-    await run.desk.forget()
-    shutil.rmtree(run.folder, ignore_errors=True)
     reached = len(gate.strikes) == len(cell.points)
     seconds = round(time.monotonic() - began, 3)
     return Result(cell, tuple(wrong), reached, seconds, revised, recovery_of(gate)), gate
@@ -291,7 +297,9 @@ def script_names(account: str) -> dict[str, str]:
     return names
 
 
-def configuration(account: str, ports: dict[str, int], folder: Path, egress: str, database: str = "") -> dict[str, Any]:
+def configuration(
+    account: str, ports: dict[str, int], folder: Path, egress: str, database: str = "", room: int = 0
+) -> dict[str, Any]:
     """The router's configuration, with short windows."""
     base = f"127.0.0.1:{ports['venue']}"
     hosts = {
@@ -303,7 +311,7 @@ def configuration(account: str, ports: dict[str, int], folder: Path, egress: str
     return {
         "data": str(folder),
         "servers": {
-            "redis_url": f"redis://127.0.0.1:{ports['redis']}/0",
+            "redis_url": f"redis://127.0.0.1:{ports['redis']}/{room}",
             "mongo_url": f"mongodb://127.0.0.1:{ports['mongo']}/?directConnection=true",
             "mongo_database": database or f"db_{egress}",
         },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import time
 from contextlib import suppress
@@ -45,6 +44,8 @@ async def prove_stop(world: World, cell: Cell, *, keep: Path | None = None) -> t
         else:
             await asyncio.wait_for(doing, 60)
         wrong, revised = await verdict(run, least=AFTERMATH)
+        if wrong and keep is not None:
+            await keep_logs(run, keep, wrong)
     finally:
         if second:
             with suppress(ProcessLookupError):
@@ -53,10 +54,6 @@ async def prove_stop(world: World, cell: Cell, *, keep: Path | None = None) -> t
             with suppress(ProcessLookupError):
                 os.kill(gate.pid, signal.SIGCONT)
         await run.close()
-    if wrong and keep is not None:
-        await keep_logs(run, keep, wrong)
-    await run.desk.forget()
-    shutil.rmtree(run.folder, ignore_errors=True)
     reached = gate.stopped.is_set()
     return Result(cell, tuple(wrong), reached, round(time.monotonic() - began, 3), revised), gate
 

@@ -31,6 +31,8 @@ from tests.proofs.proxy import Address
 from tests.simulation import Simulation, start_simulator
 from tickrouter.history.connection import initiate
 
+ROOMS = 16
+"""Databases of a Redis server."""
 BIDS = [["99.00", "100000"], ["98.00", "100000"]]
 ASKS = [["101.00", "1"], ["102.00", "100000"]]
 
@@ -129,6 +131,8 @@ class World:
         redis: a client of the orders Redis.
         venue: the simulator.
         copies: a client of MongoDB.
+        rooms: numbers of Redis databases that no run uses: what one run makes all routers of a server respect, a
+            cooldown, is to leave the others alone.
     """
 
     folder: Path
@@ -139,6 +143,7 @@ class World:
     nursery: Nursery
     control: Control
     copies: MongoClient[dict[str, Any]]
+    rooms: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
     _names: count[int] = field(default_factory=count)
     _mark: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
 
@@ -157,6 +162,18 @@ class World:
     @property
     def venue_address(self) -> Address:
         return Address("127.0.0.1", self.venue.settings.port)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[tuple[int, AsyncRedis]]:
+        """A database for one run, empty afterwards."""
+        number = await self.rooms.get()
+        client: AsyncRedis = AsyncRedis.from_url(self.redis_server.url.replace("/0", f"/{number}"))
+        try:
+            yield number, client
+        finally:
+            await client.flushdb()
+            await client.aclose()
+            self.rooms.put_nowait(number)
 
     def patient(self) -> AsyncRedis:
         """A client of the orders Redis that outlives its restarts."""
@@ -203,6 +220,8 @@ async def world(folder: Path | None = None, *, redis_sync: str = "everysec", **s
         await nursery.open()
         client: AsyncRedis = AsyncRedis.from_url(redis.url)
         made = World(folder, redis, mongo, venue, client, nursery, control, copies)
+        for number in range(1, ROOMS):
+            made.rooms.put_nowait(number)
         await made.furnish()
         try:
             yield made

@@ -148,8 +148,9 @@ def test_server_error_is_html_before_or_after_executing(execute: bool) -> None:
     assert answer.body.startswith(b"<html>") and executed == int(execute)
 
 
-def test_refuse_by_limit_executes_nothing() -> None:
-    answer, executed = _strike("refuse_by_limit", retry_after=7)
+@pytest.mark.parametrize(("kind", "options"), [("refuse_by_limit", {}), ("refuse_late", {"delay_ms": 1})])
+def test_a_refusal_by_limit_executes_nothing(kind: str, options: dict[str, int]) -> None:
+    answer, executed = _strike(kind, retry_after=7, **options)
     assert answer is not None and executed == 0
     assert (answer.status, answer.headers) == (429, (("Retry-After", "7"),))
 
