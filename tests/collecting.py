@@ -149,14 +149,28 @@ class Collecting:
 
 @contextmanager
 def collecting(
-    folder: Path, redis_server: Server, mongo_url: str, database: str, socket: str, contracts: list[str], **record: Any
+    folder: Path,
+    redis_server: Server,
+    mongo_url: str,
+    database: str,
+    socket: str,
+    contracts: list[str],
+    *,
+    public: str = "http://127.0.0.1:1",
+    recorder: dict[str, Any] | None = None,
+    **record: Any,
 ) -> Iterator[Collecting]:
-    """A configuration for a collector; every process that was started is ended."""
+    """A configuration for a collector; every process that was started is ended.
+
+    `public` is the address of the venue's REST; without it there is none, and nothing is read after the fact.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    hosts = {"socket": socket, "public": public, "private": public, "graph": public}
     config = {
         "data": "data",
         "servers": {"redis_url": redis_server.url, "mongo_url": mongo_url, "mongo_database": database},
-        "venues": {"btcturk": {"card": str(ROOT / "configs/venues/btcturk.yaml"), "hosts": {"socket": socket}}},
+        "venues": {"btcturk": {"card": str(ROOT / "configs/venues/btcturk.yaml"), "hosts": hosts}},
+        "recorder": recorder or {},
         "record": {"contracts": contracts, **record},
         "streams": {"tick": 1_000_000, "trade": 1_000_000, "book": 1_000_000, "feed": 1_000_000},
     }

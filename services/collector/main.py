@@ -13,6 +13,7 @@ from typing import Any
 
 from tickrouter import logs, metrics
 from tickrouter.bus.connection import connect
+from tickrouter.bus.permits import Permits
 from tickrouter.bus.publish import Publisher
 from tickrouter.clock import SystemClock
 from tickrouter.config import Config
@@ -22,8 +23,10 @@ from tickrouter.history.connection import database
 from tickrouter.history.coverage import CoverageWriter
 from tickrouter.history.sink import MarketWriter
 from tickrouter.model.contract import Contract
+from tickrouter.transport.http import HttpClient
 from tickrouter.venues.registry import market_adapter
 
+from .backfill import Backfiller
 from .item import FEED
 from .mongo_sink import MongoSink
 from .pipeline import Pipeline
@@ -98,6 +101,7 @@ class Collector:
         }
         redis = connect(config.redis_url, timeout=2.0)
         quick = connect(config.redis_url, timeout=QUICK)
+        orders = connect(config.orders_redis_url, timeout=2.0)
         self._mongo = connect_mongo(config.mongo_url, timeout=2.0)
         db = database(self._mongo, config.servers.mongo_database)
         writer = MarketWriter(db)
@@ -122,7 +126,8 @@ class Collector:
         )
         self._mongo_sink = MongoSink(self._queues["mongo"], writer, CoverageWriter(db), board, clock)
         sinks: dict[str, Inlet] = {"redis": self._redis_sink, "mongo": self._queues["mongo"]}
-        self._readers = []
+        self._readers: list[Reader] = []
+        self._backfillers: list[Backfiller] = []
         for venue in sorted({contract.venue for contract in contracts}):
             own = [contract for contract in contracts if contract.venue == venue]
             for first in range(0, len(own), CONTRACTS_A_CONNECTION):
@@ -130,8 +135,13 @@ class Collector:
                 card = config.card(venue)
                 pipelines = {str(contract): self._pipelines[str(contract)] for contract in group}
                 adapter = market_adapter(card, group)
-                self._readers.append(Reader(card, adapter, pipelines, sinks, self._refusals, clock))
-        self._threads = (self._mongo_sink, self._redis_sink, *self._readers)
+                reader = Reader(card, adapter, pipelines, sinks, self._refusals, clock)
+                self._readers.append(reader)
+                if config.recorder.backfill and "trade" in config.record.kinds:
+                    permits = Permits(orders, venue, card.rules, account="", ip=config.router.egress)
+                    http = HttpClient(venue, connections=1)
+                    self._backfillers.append(Backfiller(adapter, http, permits, pipelines, db, reader.hand_over, clock))
+        self._threads = (self._mongo_sink, self._redis_sink, *self._readers, *self._backfillers)
 
     def start(self) -> None:
         """Start every thread."""
@@ -142,6 +152,8 @@ class Collector:
     def stop(self) -> None:
         """Close the connections, write what is queued, give up the leases; within 3 s."""
         deadline = time.monotonic() + PATIENCE
+        for backfiller in self._backfillers:
+            backfiller.stop()
         for reader in self._readers:
             reader.stop()
         for reader in self._readers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,15 +14,17 @@ from tickrouter.core.coverage import Ledger
 from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
 from tickrouter.core.staleness import Staleness
 from tickrouter.core.tick_merge import TickMerge
+from tickrouter.core.trade_sides import Verdict, verdict
 from tickrouter.model.book import Book
 from tickrouter.model.coverage import Claim, Opening, State
 from tickrouter.model.feed import Feed, FeedState
 from tickrouter.model.tick import Tick
-from tickrouter.model.trade import Trade
+from tickrouter.model.trade import Side, Trade
 from tickrouter.venues.card import Channels
 
 from .item import CLAIM, FEED, OPENING, Item
 from .loss import Loss
+from .proven import Proven
 from .session import Session
 from .trade_memory import TradeMemory
 
@@ -42,6 +45,9 @@ class Pipeline:
         self.contract = contract
         self.session: Session | None = None
         self.wants_resync = False
+        self.wants_trades = True
+        """Past trades are to be asked for: to check the sides at the start, and after a gap."""
+        self.sides: Verdict = "open"
         self.counts: Counter[str] = Counter()
         self._kinds = frozenset(recording.kinds)
         self._levels = recording.levels
@@ -51,6 +57,8 @@ class Pipeline:
         self._sync = BookSync(channels.book_cut)
         self._staleness = Staleness(channels.stale_after)
         self._trades = TradeMemory()
+        self._sides: dict[str, Side] = {}
+        self._first_trade: int | None = None
         self._ledger = Ledger(contract, recording.kinds)
         self._renewed = 0
         # Seen while another collector, or nobody yet, records: they become backfill when it is our turn.
@@ -147,6 +155,43 @@ class Pipeline:
             items += self._claims([claim if sink == "mongo" else replace(claim, note="redis") for claim in claims])
         return items
 
+    def past_trades(self, trades: Sequence[Trade], now: int) -> list[Item]:
+        """Trades that REST told: they check the socket's sides, and fill what a gap left out."""
+        items: list[Item] = []
+        if self.sides == "open":
+            self.sides = verdict(self._sides, trades)
+            if self.sides == "open":
+                self.wants_trades = True
+            else:
+                self._sides.clear()
+        for trade in trades:
+            self._take_trade(items, TradeSeen(trade, False), now)
+        return items
+
+    def sides_were_wrong(self, now: int) -> list[Item]:
+        """What was recorded so far has the sides the other way round: the ledger and the feed are told."""
+        items: list[Item] = []
+        if "trade" in self._kinds and self._first_trade is not None:
+            cause = "the card had the sides of trades the other way round"
+            items += self._claims(self._ledger.point("trade", "missing", cause, (self._first_trade, now + 1), now))
+            self._gap(items, cause, "trade", self._first_trade, now)
+        self.sides = "wrong"
+        self._sides.clear()
+        return items
+
+    def proven(self, found: Proven, now: int) -> list[Item]:
+        """A hole among trades is closed, as the venue's ids prove: the ledger and the feed are told."""
+        ids = f"ids {found.proof.before + 1} to {found.proof.after - 1}" if found.proof.trades else "no id in between"
+        cause = f"{found.proof.trades} trades read after the fact, {ids}"
+        claims = self._ledger.point("trade", "backfilled", cause, (found.start, found.end), now)
+        items = self._claims(claims)
+        if claims:
+            self._add(items, FEED, Feed(now, self._standing("trade"), cause, self.contract, "trade", found.start), now)
+        return items
+
+    def _standing(self, kind: str) -> FeedState:
+        return (self._states.get(kind) or self._states[ALL])[0]
+
     def status(self) -> dict[str, Any]:
         """What the state file shows."""
         states = dict(self._states)
@@ -181,6 +226,7 @@ class Pipeline:
         else:
             self._states[ALL] = "live", "connected again"
             self._gap(items, "no connection", ALL, since, now)
+            self.wants_trades = True
         for kind in self._kinds:
             if kind != "book":
                 self._turn(items, kind, "live", "connected", now)
@@ -222,6 +268,9 @@ class Pipeline:
         if not self._trades.is_news(trade.trade_id, live=fact.live):
             self.counts["trades_repeated"] += 1
             return
+        if self.sides == "open":
+            self._sides.setdefault(trade.trade_id, trade.side)
+            self._first_trade = self._first_trade or now
         if "trade" in self._kinds:
             if self.session is None:
                 self._early.append(trade)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +11,9 @@ from typing import Protocol
 from tickrouter import logs
 from tickrouter.clock import Clock
 from tickrouter.core.backoff import Backoff
-from tickrouter.core.market import Joined, Refused, TradeSeen
+from tickrouter.core.market import Joined, MarketFact, Refused, TradeSeen
 from tickrouter.errors import SocketClosed
+from tickrouter.model.trade import Trade
 from tickrouter.transport.socket import Socket
 from tickrouter.venues.base import MarketAdapter
 from tickrouter.venues.card import Card
@@ -19,6 +21,7 @@ from tickrouter.venues.card import Card
 from .item import FEED, Item
 from .loss import Loss
 from .pipeline import Pipeline
+from .proven import Proven
 from .refusals import Refusals
 
 CONNECT_TIMEOUT = 10.0
@@ -66,6 +69,8 @@ class Reader(threading.Thread):
         self._pipelines = dict(pipelines)
         self._sinks = dict(sinks)
         self._drained: int | None = None
+        self._found: queue.SimpleQueue[Sequence[MarketFact | Proven]] = queue.SimpleQueue()
+        self._are_sides_turned = False
         self._refusals = refusals
         self._clock = clock
         self._chance = chance
@@ -91,6 +96,10 @@ class Reader(threading.Thread):
         self._lost("the collector was stopped")
         now = self._clock.now()
         self._put([item for pipeline in self._pipelines.values() for item in pipeline.ended(now)])
+
+    def hand_over(self, found: Sequence[MarketFact | Proven]) -> None:
+        """Take what another thread found out; it is looked at within a moment."""
+        self._found.put(found)
 
     def stop(self) -> None:
         """End soon."""
@@ -146,6 +155,8 @@ class Reader(threading.Thread):
             for loss in sink.losses():
                 if loss.contract in self._pipelines:
                     items += self._pipelines[loss.contract].lost(loss, name, now)
+        while not self._found.empty():
+            self._take_found(self._found.get(), now, items)
         for contract, pipeline in self._pipelines.items():
             items += pipeline.passed(now, self._drained)
             if pipeline.wants_resync:
@@ -153,6 +164,25 @@ class Reader(threading.Thread):
                 self._log.info("asking for a new book", contract=contract)
                 for text in self._adapter.resubscriptions(contract):
                     socket.send(text)
+
+    def _take_found(self, found: Sequence[MarketFact | Proven], now: int, items: list[Item]) -> None:
+        trades: dict[str, list[Trade]] = {}
+        for one in found:
+            if isinstance(one, Proven):
+                items += self._pipelines[one.contract].proven(one, now)
+            elif isinstance(one, Refused):
+                self._refusals.keep(one, now)
+            elif isinstance(one, TradeSeen):
+                trades.setdefault(one.trade.contract, []).append(one.trade)
+        for contract, own in trades.items():
+            pipeline = self._pipelines[contract]
+            items += pipeline.past_trades(own, now)
+            if pipeline.sides == "wrong" and not self._are_sides_turned:
+                self._are_sides_turned = True
+                self._adapter.turn_sides()
+                self._log.error("the card has the sides of trades the other way round", contract=contract)
+                for other in self._pipelines.values():
+                    items += other.sides_were_wrong(now)
 
     def _lost(self, cause: str) -> None:
         now = self._clock.now()

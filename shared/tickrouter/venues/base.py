@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tickrouter.core.market import MarketFact
+from tickrouter.model.contract import Contract
+from tickrouter.venues.request import Answer, Request
 
 
 class MarketAdapter(Protocol):
@@ -24,3 +26,12 @@ class MarketAdapter(Protocol):
             frame: one message as it came.
             now: when it came, ns since 1970 UTC.
         """
+
+    def trades_request(self, contract: Contract) -> Request:
+        """The call for the newest past trades of a contract."""
+
+    def past_trades(self, answer: Answer, contract: Contract, now: int) -> list[MarketFact]:
+        """What its answer says, oldest first. Raises nothing."""
+
+    def turn_sides(self) -> None:
+        """The sides of the socket's trades are the other way round than the card says."""

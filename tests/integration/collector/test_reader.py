@@ -24,7 +24,9 @@ from tests.waiting import until
 from tickrouter.clock import SystemClock
 from tickrouter.config import Recording
 from tickrouter.core.entry_ids import EntryIds
+from tickrouter.core.market import Refused, TradeSeen
 from tickrouter.model.contract import Contract
+from tickrouter.model.coverage import Claim
 from tickrouter.model.feed import Feed
 from tickrouter.model.trade import Trade
 from tickrouter.venues.card import load_card
@@ -182,3 +184,19 @@ def test_what_a_sink_gave_up_is_told_in_the_stream(room: Room, venue: tuple[Venu
             isinstance(item.record, Feed) and item.record.cause == "mongo: 1 trade records given up" for item in items
         )
     )
+
+
+def test_sides_that_rest_contradicts_are_turned_and_told(room: Room, venue: tuple[Venue, str]) -> None:
+    for number in "123":
+        venue[0].say(422, **trade(number))
+    room.until(lambda items: sum(item.kind == "trade" for item in items) == 3)
+    told = [TradeSeen(Trade(1, 2_000_000.0, 0.5, "s", number, NAME, "backfill"), False) for number in "123"]
+    room.reader.hand_over([*told, Refused("unreadable", NAME, "why", b"")])
+    until(lambda: room.pipeline.sides == "wrong")
+    venue[0].say(422, **trade("4"))
+    room.until(lambda items: sum(item.kind == "trade" for item in items) == 4)
+    assert [item.record.side for item in room.items if isinstance(item.record, Trade)] == ["b", "b", "b", "s"]
+    assert any(isinstance(item.record, Feed) and "sides" in item.record.cause for item in room.items)
+    claims = [item.record for item in room.queues["mongo"].take(1000) if isinstance(item.record, Claim)]
+    assert [claim.state for claim in claims if "sides" in claim.cause] == ["missing"]
+    assert room.refusals.counts == {"unreadable": 1}

@@ -26,7 +26,9 @@ from tickrouter.model.contract import Contract
 from tickrouter.model.record import SIZE_ROUNDED, STATISTIC_ROUNDED, Level
 from tickrouter.model.trade import Side, Trade
 from tickrouter.venues.btcturk.numbers import NotRepresentable, Text, price, size
+from tickrouter.venues.btcturk.public import read_trades, trades_request
 from tickrouter.venues.card import Card
+from tickrouter.venues.request import Answer, Request
 
 CHANNELS = ("ticker", "trade", "obdiff", "orderbook")
 JOIN = 151
@@ -110,6 +112,7 @@ class BtcturkMarket:
     """The public feed of BTCTurk for some contracts."""
 
     def __init__(self, card: Card, contracts: Iterable[Contract]) -> None:
+        self._host = card.hosts.public
         self._contracts = {contract.symbol: str(contract) for contract in contracts}
         self._symbols = {name: symbol for symbol, name in self._contracts.items()}
         # Taker side in 421/422: live matching and the documentation disagree, so the card says (section 9).
@@ -135,6 +138,19 @@ class BtcturkMarket:
         """Leave and join `obdiff`: its first message is a whole book (section 4.3)."""
         symbol = self._symbols[contract]
         return [_join("obdiff", symbol, False), _join("obdiff", symbol, True)]
+
+    def trades_request(self, contract: Contract) -> Request:
+        """The call for the newest past trades of a contract."""
+        return trades_request(self._host, contract)
+
+    def past_trades(self, answer: Answer, contract: Contract, now: int) -> list[MarketFact]:
+        """What its answer says, oldest first. Raises nothing."""
+        return read_trades(answer, contract, now)
+
+    def turn_sides(self) -> None:
+        """The sides of the socket's trades are the other way round than the card says (section 9)."""
+        one, other = self._sides
+        self._sides = {one: self._sides[other], other: self._sides[one]}
 
     def decode(self, frame: bytes, now: int) -> list[MarketFact]:
         """What a frame says of our contracts. Raises nothing."""
