@@ -100,6 +100,7 @@ async def _start(made: World, desk: Desk, keys: Keys) -> int:
 
 async def _measure(made: World, desks: list[Desk], seconds: float, choice: random.Random) -> Outcome:
     early = []
+    counted: list[tuple[float, int]] = [(time.monotonic(), 0)]
     for desk in desks:
         oid = desk.place("b", "90.00", "1", ttl_ms=600_000)
         await desk.send()
@@ -111,7 +112,6 @@ async def _measure(made: World, desks: list[Desk], seconds: float, choice: rando
         for _ in range(int(PER_MINUTE / PROCESSES * 1.5)):
             desk.place("b", "91.00", "0.2", ttl_ms=600_000)
         await desk.send()
-    counted: list[tuple[float, int]] = []
     began, cancels_at, waiting = time.monotonic(), 0.0, 0
     while time.monotonic() - began < seconds:
         counts = await made.control.call("GET", "/counts")
@@ -149,5 +149,5 @@ def _best(counted: list[tuple[float, int]], window: float) -> int:
     best = 0
     for at, (start, before) in enumerate(counted):
         inside = [after for when, after in counted[at:] if when - start <= window]
-        best = max(best, inside[-1] - (before if at else 0))
+        best = max(best, inside[-1] - before)
     return best

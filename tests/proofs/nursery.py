@@ -23,12 +23,19 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     """Serve until the input ends."""
     import services.archiver.main
+    import services.collector.main
     import services.router.main
     from tests.proofs import twins
+    from tests.proofs.recorder import twins as recorder_twins
     from tickrouter.venues.card import load_card
 
     card = load_card(ROOT / "configs/venues/btcturk.yaml")
-    services_by_name = {"router": services.router.main.run, "archiver": services.archiver.main.run}
+    services_by_name = {
+        "router": services.router.main.run,
+        "archiver": services.archiver.main.run,
+        "collector": services.collector.main.run,
+    }
+    broken = {**twins.TWINS, **recorder_twins.TWINS}
     gc.collect()
     gc.freeze()
     children: set[int] = set()
@@ -46,7 +53,7 @@ def main() -> None:
             wish = json.loads(line)
             pid = os.fork()
             if pid == 0:
-                _live(wish, card, services_by_name[wish["service"]], twins.TWINS.get(wish["twin"]))
+                _live(wish, card, services_by_name[wish["service"]], broken.get(wish["twin"]))
             children.add(pid)
             os.write(1, json.dumps({"pid": pid}).encode() + b"\n")
     for pid in children:

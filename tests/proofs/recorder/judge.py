@@ -1,0 +1,153 @@
+"""What must hold of a recording, whatever was killed: every frame that the venue sent is stored, or the ledger says not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from tickrouter.bus.codec import pack_record
+from tickrouter.bus.keys import MarketKeys
+from tickrouter.history.audit import audit
+from tickrouter.history.coverage import claims_of, coverage
+from tickrouter.history.documents import COLLECTIONS, from_document
+from tickrouter.model.coverage import Interval
+
+KINDS = ("tick", "trade", "book")
+TRANSIT_NS = 100_000_000
+"""How long a frame may be on its way from the venue's record to the collector's clock."""
+END = 2**62
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        wrong: what must not be.
+        sent: frames with a number that the venue sent while the collector recorded.
+        excused: those of them that are in no store, as the ledger says.
+        unknown: seconds that the ledger calls unknown, of the kind with the most.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    sent: int = 0
+    excused: int = 0
+    unknown: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One frame of the venue's record."""
+
+    time: int
+    kind: int
+    number: str
+
+
+def sent_frames(file: Path, offset: int, pair: str) -> list[Sent]:
+    """Trades and differences of a pair, from a place in the record on."""
+    with file.open("rb") as record:
+        record.seek(offset)
+        lines = record.read().split(b"\n")
+    rows = (json.loads(line) for line in lines if line.endswith(b"]"))
+    return [Sent(time, kind, number) for time, _, event, kind, number in rows if event == pair and kind in (422, 432)]
+
+
+def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: int) -> Verdict:
+    """Compare the venue's record with both stores and the ledger."""
+    verdict = Verdict()
+    intervals = {kind: coverage(db, contract, kind, 0, END) for kind in KINDS}
+    for kind in KINDS:
+        found = audit(db, contract, kind, 0, END)
+        verdict.wrong += [f"audit of {kind}: {problem}" for problem in found.problems]
+        unknown = sum(one.end - one.start for one in _recorded(intervals[kind]) if one.state == "unknown") / 1e9
+        verdict.unknown = max(verdict.unknown, unknown)
+        _same_in_both(verdict, db, redis, contract, kind, intervals[kind])
+    if verdict.unknown > 2.0 * kills:
+        verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {kills} kills")
+    documents = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1}))
+    _every_one(verdict, frames, 422, Counter(one["trade_id"] for one in documents), intervals["trade"], "trade")
+    books = list(db[COLLECTIONS["book"]].find({"contract": contract}, {"sequence": 1}))
+    _every_one(
+        verdict, frames, 432, Counter(str(one["sequence"]) for one in books), intervals["book"], "book", often=True
+    )
+    return verdict
+
+
+def _every_one(
+    verdict: Verdict,
+    frames: Iterable[Sent],
+    kind: int,
+    stored: Counter[str],
+    intervals: Sequence[Interval],
+    name: str,
+    often: bool = False,
+) -> None:
+    """Each frame is stored once, or its time lies in a hole. A whole book may stand twice under one number."""
+    spoken = _recorded(intervals)
+    if not spoken:
+        return
+    first, last = spoken[0].start + TRANSIT_NS, spoken[-1].end - TRANSIT_NS
+    lost = []
+    for frame in frames:
+        if frame.kind != kind or not first <= frame.time <= last:
+            continue
+        verdict.sent += 1
+        if stored[frame.number] == 1 or (often and stored[frame.number]):
+            continue
+        if _in_hole(frame.time, spoken):
+            verdict.excused += 1
+        else:
+            lost.append(f"{frame.number} ({stored[frame.number]} times)")
+    if lost:
+        verdict.wrong.append(f"{len(lost)} of {name} are not stored once, and no hole says so: {', '.join(lost[:5])}")
+
+
+def _same_in_both(
+    verdict: Verdict, db: Any, redis: Redis, contract: str, kind: str, intervals: Sequence[Interval]
+) -> None:
+    """Each entry is in both stores with the same bytes, or its time lies in a hole, or a note tells of it."""
+    entries = {
+        tuple(int(part) for part in entry_id.split(b"-")): fields[b"d"]
+        for entry_id, fields in redis.xrange(MarketKeys(contract).stream(kind))
+    }
+    rows = [one for one in db[COLLECTIONS[kind]].find({"contract": contract}) if one["ms"] is not None]
+    documents = {(one["ms"], one["n"]): (one["time"], pack_record(from_document(kind, one))) for one in rows}
+    notes = [claim for claim in claims_of(db, contract, kind, 0, None) if claim.note and claim.first and claim.last]
+    noted = {claim.first for claim in notes}
+    spoken = _recorded(intervals)
+    differ = [
+        one for one in entries.keys() & documents.keys() if entries[one] != documents[one][1] and one not in noted
+    ]
+    if differ:
+        verdict.wrong.append(f"{len(differ)} of {kind} differ between the stores: {differ[:3]}")
+    alone = [
+        one
+        for one in documents.keys() - entries.keys()
+        if one not in noted and not _in_hole(documents[one][0], spoken, slack=0)
+    ]
+    if alone:
+        verdict.wrong.append(f"{len(alone)} of {kind} are in MongoDB alone: {sorted(alone)[:3]}")
+    streamed = [
+        one
+        for one in entries.keys() - documents.keys()
+        if one not in noted and not _in_hole(one[0] * 1_000_000, spoken)
+    ]
+    if streamed:
+        verdict.wrong.append(f"{len(streamed)} of {kind} are in Redis alone: {sorted(streamed)[:3]}")
+
+
+def _recorded(intervals: Sequence[Interval]) -> list[Interval]:
+    """From the first live moment to the last word of a collector."""
+    live = [index for index, one in enumerate(intervals) if one.state == "live"]
+    return list(intervals[live[0] : live[-1] + 1]) if live else []
+
+
+def _in_hole(time: int, intervals: Iterable[Interval], slack: int = TRANSIT_NS) -> bool:
+    return any(one.is_hole and one.start - slack <= time <= one.end + slack for one in intervals)

@@ -1,0 +1,326 @@
+"""One run of the recorder: a collector behind proxies, what strikes it, its next start, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pymongo import MongoClient
+from redis import Redis
+
+from services.stack.servers import Server, mongo_server, redis_server
+from tests.proofs.framing import redis_namer
+from tests.proofs.gate import Gate, Point
+from tests.proofs.proxy import Address, Proxy
+from tests.proofs.recorder.judge import Verdict, judge, sent_frames
+from tests.proofs.world import World
+from tickrouter.bus.keys import MarketKeys
+from tickrouter.bus.scripts import Script
+from tickrouter.history.connection import initiate
+
+CONTRACT, PAIR = "btcturk/btc.usdt", "BTCUSDT"
+LIVE_TIMEOUT = 20.0
+STRIKE_TIMEOUT = 6.0
+AFTER = 0.8
+"""Seconds that a collector records before its run goes on."""
+SCRIPTS = {Script("publish").digest: "publish", Script("renew").digest: "renew"}
+
+Trouble = Literal["kill redis", "stop redis", "refuse redis", "kill mongo", "stop mongo", "refuse mongo", "stranger"]
+TROUBLES: tuple[Trouble, ...] = ("kill redis", "stop redis", "refuse redis", "kill mongo", "stop mongo", "refuse mongo")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What happens in a run.
+
+    Attributes:
+        points: where the collector is struck.
+        stop: seconds that it is stopped for there; 0 kills it.
+        troubles: of servers, in this order, while it records.
+        kill: kill it in the middle of the last trouble.
+        twin: a broken recorder.
+    """
+
+    points: tuple[Point, ...] = ()
+    stop: float = 0.0
+    troubles: tuple[Trouble, ...] = ()
+    kill: bool = False
+    twin: str = ""
+
+    def __str__(self) -> str:
+        parts = [*(str(point) for point in self.points), *self.troubles]
+        parts += [f"stopped for {self.stop:g} s"] * bool(self.stop) + ["and killed"] * self.kill
+        return ", ".join(parts) or "clean"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A case, what was found, and the messages of its first collector."""
+
+    case: Case
+    verdict: Verdict
+    reached: bool = True
+    trace: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Recording:
+    """The collector of one run and its surroundings."""
+
+    def __init__(self, world: World, case: Case, stack: AsyncExitStack) -> None:
+        self._world = world
+        self._case = case
+        self._stack = stack
+        self.name = world.name()
+        self.folder = world.folder / self.name
+        # One for each server, so that either may refuse alone.
+        self.gates = {
+            kind: Gate(tuple(point for point in case.points if point.name.startswith(kind)))
+            for kind in ("redis", "mongo")
+        }
+        self.pid = 0
+        self.starts = 0
+        self.kills = 0
+        for point in case.points if case.stop else ():
+            gate = self.gates[point.name.partition(":")[0]]
+            gate.instead(point, gate.stop)
+        self.own: dict[str, Server] = {}
+
+    async def open(self, number: int) -> None:
+        """Servers of its own where one is to suffer, and the proxies."""
+        self.folder.mkdir(parents=True)
+        wanted = {trouble.split()[-1] for trouble in self._case.troubles if trouble.split()[0] in ("kill", "stop")}
+        for kind, make in (("redis", redis_server), ("mongo", mongo_server)):
+            if kind in wanted:
+                server = make(self.folder / kind)
+                self.own[kind] = server
+                await asyncio.to_thread(server.start)
+                self._stack.callback(server.stop)
+        if "mongo" in self.own:
+            await asyncio.to_thread(initiate, self.own["mongo"].url)
+        redis = (
+            self.own["redis"].url if "redis" in self.own else self._world.redis_server.url.replace("/0", f"/{number}")
+        )
+        mongo = self.own["mongo"].url if "mongo" in self.own else self._world.mongo.url
+        self.redis: Redis = Redis.from_url(redis)
+        self._stack.callback(self.redis.close)
+        self.mongo: MongoClient[dict[str, Any]] = MongoClient(mongo, serverSelectionTimeoutMS=20_000)
+        self._stack.callback(self.mongo.close)
+        redis_port = await self._proxy("redis", Address("127.0.0.1", _port(redis)))
+        mongo_port = await self._proxy("mongo", Address("127.0.0.1", _port(mongo)))
+        self._config = {
+            "data": str(self.folder / "data"),
+            "servers": {
+                "redis_url": f"redis://127.0.0.1:{redis_port}/{redis.rpartition('/')[2]}",
+                "mongo_url": f"mongodb://127.0.0.1:{mongo_port}/?directConnection=true",
+                "mongo_database": self.name,
+            },
+            "venues": {"btcturk": {"card": "card", "hosts": {"socket": self._world.venue.socket}}},
+            "record": {"contracts": [CONTRACT], "book_levels": 1000, "book_interval_ms": 0},
+            "recorder": {"backfill": False},
+            "streams": dict.fromkeys(("tick", "trade", "book", "feed"), 10_000_000),
+        }
+
+    async def _proxy(self, kind: Literal["redis", "mongo"], server: Address) -> int:
+        proxy = Proxy(self.gates[kind], kind, server, redis_namer(SCRIPTS) if kind == "redis" else None)
+        self._stack.callback(proxy.close)
+        return await proxy.open()
+
+    async def start(self) -> None:
+        """Start a collector."""
+        pid = await self._world.nursery.birth(
+            self._config, {}, self.folder / "collector.log", twin=self._case.twin, service="collector", level="debug"
+        )
+        self.pid = pid
+        self.starts += 1
+        for gate in self.gates.values():
+            gate.begin(pid)
+        self._stack.callback(_kill, pid)
+
+    async def until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait for something that a thread looks at; False if it did not come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not await asyncio.to_thread(_calm(condition)):
+                    await asyncio.sleep(0.05)
+                return True
+        return False
+
+    def entries(self, kind: str) -> int:
+        return int(self.redis.xlen(MarketKeys(CONTRACT).stream(kind)))
+
+    async def wait_live(self) -> bool:
+        """Until new records of each kind arrive in both stores, and the ledger is told."""
+        before = {
+            kind: await asyncio.to_thread(_calm(lambda kind=kind: self.entries(kind), 0)) for kind in ("trade", "book")
+        }
+        db = self.mongo[self.name]
+
+        def grown() -> bool:
+            session = max((one["session"] for one in db.coverage.find({"is_open": True}, {"session": 1})), default=0)
+            return session >= self.starts and all(self.entries(kind) > count for kind, count in before.items())
+
+        return await self.until(grown, LIVE_TIMEOUT)
+
+    async def struck(self) -> bool:
+        """Wait until the collector is struck; False if the point was not reached."""
+        return await self.until(
+            lambda: any(gate.struck.is_set() or gate.stopped.is_set() for gate in self.gates.values()), STRIKE_TIMEOUT
+        )
+
+    def release(self) -> None:
+        """Let a stopped collector go on."""
+        for gate in self.gates.values():
+            if gate.stopped.is_set():
+                gate.release()
+                gate.stopped.clear()
+
+    def kill(self) -> None:
+        """Kill the collector, at no point."""
+        for gate in self.gates.values():
+            gate.close()
+        _kill(self.pid)
+        self.kills += 1
+
+    def trace(self) -> list[tuple[str, int]]:
+        """Messages of the first collector."""
+        return [message for gate in self.gates.values() for message in gate.traces[0]]
+
+    async def suffer(self, trouble: Trouble) -> None:
+        """One server's bad second."""
+        word, _, kind = trouble.partition(" ")
+        if trouble == "stranger":
+            await asyncio.to_thread(self._stranger)
+            await asyncio.sleep(AFTER)
+            return
+        if word == "refuse":
+            self.gates[kind].close()
+        elif word == "kill":
+            self.own[kind].kill()
+        else:
+            self._signal(kind, signal.SIGSTOP)
+        await asyncio.sleep(1.5)
+        if self._case.kill and trouble == self._case.troubles[-1]:
+            self.kill()
+        if word == "refuse":
+            self.gates[kind].closed = False
+        elif word == "kill":
+            await asyncio.to_thread(self.own[kind].start)
+        elif word == "stop":
+            self._signal(kind, signal.SIGCONT)
+
+    def _signal(self, kind: str, number: signal.Signals) -> None:
+        process = self.own[kind].process
+        if process is not None:
+            os.kill(process.pid, number)
+
+    def _stranger(self) -> None:
+        """Somebody adds an entry that lies half a second ahead."""
+        key = MarketKeys(CONTRACT).stream("book")
+        last = self.redis.xinfo_stream(key)["last-generated-id"].decode().split("-")
+        self.redis.xadd(key, {"d": b"stranger"}, id=f"{int(last[0]) + 500}-{2**62}")
+        self.redis.xdel(key, f"{int(last[0]) + 500}-{2**62}")
+
+    async def end(self) -> None:
+        """End the collector kindly."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        gone = await self.until(lambda: not _is_alive(self.pid), 10)
+        assert gone, "the collector does not end"
+
+
+async def run_case(world: World, case: Case) -> Outcome:
+    """Run a case and judge it."""
+    record = world.venue.settings.data / "frames.jsonl"
+    async with AsyncExitStack() as stack, world.room() as (number, _):
+        recording = Recording(world, case, stack)
+        await recording.open(number)
+        offset = record.stat().st_size if record.exists() else 0
+        await recording.start()
+        reached = await _play(recording, case)
+        trace = recording.trace()
+        await recording.end()
+
+        def verdict() -> Verdict:
+            frames = sent_frames(record, offset, PAIR)
+            db = recording.mongo[recording.name]
+            found = judge(db, recording.redis, CONTRACT, frames, recording.kills)
+            recording.mongo.drop_database(recording.name)
+            return found
+
+        return Outcome(case, await asyncio.to_thread(verdict), reached, trace)
+
+
+async def _play(recording: Recording, case: Case) -> bool:
+    reached = True
+    if case.points:
+        reached = await recording.struck()
+        if reached and case.stop:
+            await asyncio.sleep(case.stop)
+            recording.release()
+        elif reached:
+            recording.kills += 1
+    elif not await recording.wait_live():
+        raise AssertionError("the collector does not record")
+    for trouble in case.troubles:
+        await recording.suffer(trouble)
+    if recording.kills:
+        await asyncio.sleep(0.2)
+        await recording.start()
+    if not await recording.wait_live():
+        raise AssertionError(f"the collector does not record after {case}")
+    await asyncio.sleep(AFTER)
+    return reached
+
+
+def _calm(condition: Callable[[], Any], otherwise: Any = False) -> Callable[[], Any]:
+    """A look at a server that may be away."""
+
+    def look() -> Any:
+        try:
+            return condition()
+        except Exception:
+            return otherwise
+
+    return look
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _port(url: str) -> int:
+    return int(
+        url.rpartition("@")[2].removeprefix("redis://").removeprefix("mongodb://").partition("/")[0].rpartition(":")[2]
+    )
+
+
+async def run_all(
+    world: World, cases: Sequence[Case], lanes: int, said: Callable[[Outcome], Awaitable[None] | None]
+) -> list[Outcome]:
+    """Run cases side by side."""
+    gate = asyncio.Semaphore(lanes)
+
+    async def one(case: Case) -> Outcome:
+        async with gate:
+            try:
+                outcome = await run_case(world, case)
+            except AssertionError as error:
+                outcome = Outcome(case, Verdict([str(error)]))
+            said(outcome)
+            return outcome
+
+    return list(await asyncio.gather(*(one(case) for case in cases)))

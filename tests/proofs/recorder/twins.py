@@ -1,0 +1,70 @@
+"""Broken recorders: each does one thing wrong that the recorder protocol forbids, and must be caught by the proof.
+
+A twin is made in the forked child, by replacing a function of the real collector; the product knows nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+
+def acknowledge_before_storing() -> None:
+    """A batch counts as stored when it is handed over; it is written when the next one comes."""
+    from tickrouter.history.sink import MarketWriter, Written
+
+    real = MarketWriter.write
+    held: list[Any] = []
+
+    def write(self: Any, rows: Any) -> Any:
+        late, held[:] = list(held), list(rows)
+        if late:
+            real(self, late)
+        return Written(len(rows))
+
+    MarketWriter.write = write
+
+
+def close_at_the_newest_id() -> None:
+    """After a kill the open interval is closed where the collector was last alive, whatever was stored."""
+    from tickrouter.core import coverage
+    from tickrouter.history import coverage as ledger
+
+    real = coverage.opened
+
+    def opened(opening: Any, kind: str, end: int, was_open: bool) -> Any:
+        return [
+            replace_claim(claim) if claim.state == "unknown" else claim for claim in real(opening, kind, end, was_open)
+        ]
+
+    def replace_claim(claim: Any) -> Any:
+        import msgspec
+
+        return msgspec.structs.replace(claim, state="live")
+
+    ledger.opened = opened
+
+
+def equal_or_smaller_is_success() -> None:
+    """An entry that its stream refuses as too old counts as stored there."""
+    from tickrouter.bus.publish import Publisher
+
+    real = Publisher.publish
+
+    def publish(self: Any, entries: Any, *rest: Any, **named: Any) -> Any:
+        done = real(self, entries, *rest, **named)
+        while done.conflict is not None:
+            passed = done.stored + 1
+            more = real(self, entries[passed:], *rest, **named)
+            done = replace(more, stored=passed + more.stored)
+        return done
+
+    Publisher.publish = publish
+
+
+TWINS: Mapping[str, Callable[[], None]] = {
+    "acknowledge before storing": acknowledge_before_storing,
+    "close at the newest id": close_at_the_newest_id,
+    "equal or smaller is success": equal_or_smaller_is_success,
+}
