@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from services.stack.servers import Server, mongo_server, redis_server
 from tickrouter.history.connection import initiate
+
+# The same examples in every run, and no judgement by the clock of a busy machine.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 REFERENCE = "TICKROUTER_REFERENCE"
 """Variable that names the folder of recorded data."""

@@ -23,8 +23,8 @@ from .supervisor import Program, Supervisor
 
 ENDING = (("collector", "router"), ("archiver",))
 """Which services end after which: the archiver copies the router's last events."""
-SERVICES_GRACE = 3.3
-REST_GRACE = 1.3
+SERVICES_GRACE = 2.8
+REST_GRACE = 1.0
 """Seconds to end kindly: for the services together, then for the simulator and the servers. Below five in all."""
 TRIES = 3
 """How often a server may die during the start before the stack gives up."""

@@ -16,6 +16,9 @@ from services.stack.state import StackState
 from tests.integration.stack.running import PROGRAMS, ROOT, Up
 from tests.waiting import until
 
+ENDS_WITHIN = 15.0
+"""Seconds for an ordered end here, where four workers' processes share two cores; alone it takes under 5 (README)."""
+
 
 @pytest.fixture
 def started() -> Iterator[list[Up]]:
@@ -56,7 +59,7 @@ def test_each_process_that_is_killed_comes_back_and_ticks_go_on(tmp_path: Path, 
         assert f"{name} was killed by SIGKILL; starting it again" in up.said
         assert f"{name} started again" in up.said
     pids = up.pids()
-    assert up.end() < 5.0
+    assert up.end() < ENDS_WITHIN
     assert up.process.returncode == 0
     assert [pid for pid in pids if identity(pid)] == []
 
@@ -88,7 +91,7 @@ def test_sigterm_while_starting_leaves_nothing_behind(tmp_path: Path, started: l
     started.append(up)
     until(lambda: up.pid("mongo"), timeout=30)
     pids = up.pids()
-    assert up.end(signal.SIGTERM) < 5.0
+    assert up.end(signal.SIGTERM) < ENDS_WITHIN
     until(lambda: all(identity(pid) is None for pid in pids), timeout=5)
 
 
