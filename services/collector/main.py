@@ -21,7 +21,7 @@ from tickrouter.errors import ConfigError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
 from tickrouter.history.coverage import CoverageWriter
-from tickrouter.history.sink import MarketWriter
+from tickrouter.history.sink import MarketWriter, behind
 from tickrouter.model.contract import Contract
 from tickrouter.transport.http import HttpClient
 from tickrouter.venues.registry import market_adapter
@@ -123,6 +123,7 @@ class Collector:
             clock,
             lease_ms=LEASE_MS,
             spilled=spills["redis"].last_ids() if spills else {},
+            surplus=lambda contract, kind, after: behind(db, kind, contract, after),
         )
         self._mongo_sink = MongoSink(self._queues["mongo"], writer, CoverageWriter(db), board, clock)
         sinks: dict[str, Inlet] = {"redis": self._redis_sink, "mongo": self._queues["mongo"]}

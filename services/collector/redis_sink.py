@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tickrouter import logs
@@ -18,6 +18,7 @@ from tickrouter.clock import Clock
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
 from tickrouter.model.coverage import Claim, Opening
+from tickrouter.model.record import Record
 
 from .item import CLAIM, FEED, KINDS, Item
 from .loss import Loss
@@ -37,6 +38,9 @@ KEPT_SECONDS = 5.0
 """Acknowledged entries are kept this long, to be sent again where the server has lost them."""
 WITHOUT_REDIS = 3.0
 """Seconds after which recording begins without Redis, into MongoDB and the queue."""
+
+Surplus = Callable[[str, str, EntryId], Iterable[tuple[EntryId, Record]]]
+"""Contract, kind and entry id to what MongoDB has behind it, in order."""
 
 _log = logs.get("redis")
 
@@ -69,6 +73,7 @@ class RedisSink(threading.Thread):
         *,
         lease_ms: int,
         spilled: Mapping[tuple[str, str], EntryId] | None = None,
+        surplus: Surplus | None = None,
     ) -> None:
         """Set up; nothing is sent.
 
@@ -81,6 +86,7 @@ class RedisSink(threading.Thread):
             clock: of the process.
             lease_ms: how long a lease holds.
             spilled: last entry ids that an earlier process left in the spill, by contract and kind.
+            surplus: what MongoDB has of a stream behind an entry.
         """
         super().__init__(name="redis-sink", daemon=True)
         self.outage = Outage("Redis", _log, clock)
@@ -99,6 +105,7 @@ class RedisSink(threading.Thread):
         # Held by whoever talks to Redis: the sink's thread or a receiving one.
         self._door = threading.Lock()
         self._spilled = dict(spilled or {})
+        self._surplus = surplus
 
     def run(self) -> None:
         while not self._is_over():
@@ -231,6 +238,7 @@ class RedisSink(threading.Thread):
             session = replace(self._opener.open(contract, self._with_spilled(contract, last)), alive=alive)
             if room.pipeline.session is None:
                 session = replace(session, repaired=self._repair(room, last, session.stored))
+                self._give_back(room, last, session.stored)
             room.pipeline.session = session
             _log.info("lease taken", contract=contract, session=session.number)
         if not room.is_checked:
@@ -280,6 +288,24 @@ class RedisSink(threading.Thread):
                 if session_of(end) == lowest and not self._feed_says(room, found[0].id[0]):
                     repaired[kind] = times[0], times[1] + 1
         return repaired
+
+    def _give_back(self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None) -> None:
+        """Write to the streams what MongoDB alone has of their last session, before anything new is."""
+        contract = room.pipeline.contract
+        is_spilled = any(name == contract for name, _ in self._spilled)
+        if stored is None or self._surplus is None or is_spilled:
+            return
+        for kind, end in last.items():
+            if kind == FEED:
+                continue
+            own = (row for row in self._surplus(contract, kind, end) if session_of(row[0]) == session_of(end))
+            entries = [Entry(kind, entry_id, pack_record(record)) for entry_id, record in own]
+            for first in range(0, len(entries), BATCH):
+                done = room.publisher.publish(entries[first : first + BATCH])
+                if done.conflict is not None:
+                    _log.error("entry refused by its stream", error=str(done.conflict))
+            if entries:
+                _log.info("given back to Redis", contract=contract, kind=kind, entries=len(entries))
 
     def _hand_on(self, room: _Room, kind: str, after: EntryId, end: EntryId, lowest: int) -> list[Entry]:
         """Put entries of sessions from `lowest` on into MongoDB's queue; the first and the last of them."""

@@ -27,6 +27,7 @@ from .control import Control
 from .driver import Driver
 from .engine.exchange import Exchange
 from .faults import Faults
+from .frame_record import FrameRecord
 from .ledger import Ledger
 from .limits import Limits
 from .markets.base import Market
@@ -64,7 +65,8 @@ class _Venue:
         exchange = Exchange(PAIRS, accounts, session)
         self._tape = Tape(PAIRS, settings.data / "trades.jsonl" if settings.record_frames else None)
         candles, limits, faults = Candles(PAIRS), Limits(settings.limits), Faults()
-        self._publisher = Publisher(exchange, self._tape, candles, clock, faults)
+        record = FrameRecord(settings.data / "frames.jsonl") if settings.record_frames else None
+        self._publisher = Publisher(exchange, self._tape, candles, clock, faults, record)
         listeners = (self._ledger.record, self._tape.record, candles.record, self._publisher.record)
         self._driver = Driver(exchange, clock, listeners, self._publisher.room)
         self._ledger.replay(exchange, clock.now_ms())

@@ -15,6 +15,7 @@ from .candles import Candles
 from .clock import VenueClock
 from .engine.events import BookChanged, Event, OrderEnded, OrderFilled, OrderInserted, TradePrinted
 from .engine.exchange import Exchange
+from .frame_record import FrameRecord
 from .pairs import CURRENCIES, PAIRS
 from .session import Session, Topic
 from .tape import Tape
@@ -45,9 +46,18 @@ class Publisher:
     Args:
         exchange, tape, candles, clock: what the frames are made of.
         faults: asked about each frame.
+        record: where market frames are noted, those that a fault leaves out too, or None.
     """
 
-    def __init__(self, exchange: Exchange, tape: Tape, candles: Candles, clock: VenueClock, faults: Adversary) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        tape: Tape,
+        candles: Candles,
+        clock: VenueClock,
+        faults: Adversary,
+        record: FrameRecord | None = None,
+    ) -> None:
         self.sessions: set[Session] = set()
         self.sent: Counter[str] = Counter()
         self._exchange = exchange
@@ -55,6 +65,7 @@ class Publisher:
         self._candles = candles
         self._clock = clock
         self._faults = faults
+        self._record = record
         self._joined: defaultdict[Topic, set[Session]] = defaultdict(set)
         self._users: defaultdict[int, set[Session]] = defaultdict(set)
         self._differences: dict[str, BookChanged] = {}
@@ -221,6 +232,8 @@ class Publisher:
         frame: str,
         account: str = "",
     ) -> None:
+        if self._record is not None and not account and sessions:
+            self._record.note(channel, event, kind, frame)
         if self._faults.skips(channel, event, kind, account):
             return
         self.sent[f"{channel}:{kind}"] += len(sessions)

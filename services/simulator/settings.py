@@ -54,7 +54,8 @@ class Settings:
         latency_ms: spent on each private request, half of it before and half after executing.
         cancel_latency_ms: from the acceptance of a cancel to its effect.
         book_interval_ms: pace of tickers and full books on the socket.
-        record_frames: keep every trade sent, in a file, for the control call `GET /trades`.
+        record_frames: keep every trade sent, in a file, for the control call `GET /trades`, and when each market frame
+            was sent, in `frames.jsonl`.
         socket_buffer: bytes that may wait for a slow client before its socket is dropped.
         ping_interval: seconds between two ping frames.
     """

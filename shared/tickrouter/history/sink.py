@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,15 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import StorageError
 from tickrouter.history.connection import Document, ensure_indexes
-from tickrouter.history.documents import COLLECTIONS, MarketRecord, replaces, same_content, to_document
+from tickrouter.history.documents import (
+    COLLECTIONS,
+    MarketRecord,
+    from_document,
+    replaces,
+    same_content,
+    to_document,
+)
+from tickrouter.model.record import Record
 
 _DUPLICATE = 11000
 
@@ -210,6 +218,21 @@ class MarketWriter:
         except PyMongoError as error:
             raise StorageError(f"MongoDB: {_short(error)}") from error
         return session, ms
+
+
+def behind(db: Database[Document], kind: str, contract: str, after: EntryId) -> Iterator[tuple[EntryId, Record]]:
+    """Documents of a stream behind an entry, in its order.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    ms, n = after
+    query = {"contract": contract, "ms": {"$gte": ms}, "$or": [{"ms": {"$gt": ms}}, {"n": {"$gt": n}}]}
+    try:
+        for found in db[COLLECTIONS[kind]].find(query).sort([("ms", 1), ("n", 1)]):
+            yield (found["ms"], found["n"]), from_document(kind, found)
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: {COLLECTIONS[kind]}: {_short(error)}") from error
 
 
 def _short(error: PyMongoError) -> str:

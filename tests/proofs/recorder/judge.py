@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest, nsmallest
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ KINDS = ("tick", "trade", "book")
 TRANSIT_NS = 100_000_000
 """How long a frame may be on its way from the venue's record to the collector's clock."""
 END = 2**62
+DEPTH = 20
+"""Levels a side of a recorded book."""
+Levels = tuple[tuple[float, float], ...]
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class Sent:
     time: int
     kind: int
     number: str
+    levels: list[list[dict[str, Any]]]
 
 
 def sent_frames(file: Path, offset: int, pair: str) -> list[Sent]:
@@ -56,7 +61,11 @@ def sent_frames(file: Path, offset: int, pair: str) -> list[Sent]:
         record.seek(offset)
         lines = record.read().split(b"\n")
     rows = (json.loads(line) for line in lines if line.endswith(b"]"))
-    return [Sent(time, kind, number) for time, _, event, kind, number in rows if event == pair and kind in (422, 432)]
+    return [
+        Sent(time, kind, number, levels)
+        for time, channel, event, kind, number, levels in rows
+        if event == pair and channel in ("trade", "obdiff")
+    ]
 
 
 def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: int) -> Verdict:
@@ -73,11 +82,51 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: i
         verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {kills} kills")
     documents = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1}))
     _every_one(verdict, frames, 422, Counter(one["trade_id"] for one in documents), intervals["trade"], "trade")
-    books = list(db[COLLECTIONS["book"]].find({"contract": contract}, {"sequence": 1}))
-    _every_one(
-        verdict, frames, 432, Counter(str(one["sequence"]) for one in books), intervals["book"], "book", often=True
-    )
+    books = {str(one["sequence"]): one for one in db[COLLECTIONS["book"]].find({"contract": contract})}
+    due = replayed(frames)
+    differences = [frame for frame in frames if frame.kind == 432 and frame.number in due]
+    _every_one(verdict, differences, 432, Counter(books.keys()), intervals["book"], "book")
+    bad = [number for number in due.keys() & books.keys() if due[number] != _levels(books[number])]
+    if bad:
+        verdict.wrong.append(f"{len(bad)} books are not the venue's: {sorted(bad)[:3]}")
     return verdict
+
+
+def replayed(frames: Sequence[Sent]) -> dict[str, tuple[Levels, Levels]]:
+    """The venue's own book after each difference that a recorder has to make a record of, by number.
+
+    None is due where the recorded levels stay as they were, and while the book is crossed.
+    """
+    start = next((frame for frame in frames if frame.kind == 431), None)
+    if start is None:
+        return {}
+    sides = [{float(one["P"]): float(one["A"]) for one in levels} for levels in start.levels]
+    due: dict[str, tuple[Levels, Levels]] = {}
+    last, expected = _top(sides), int(start.number)
+    for frame in frames:
+        if frame.kind != 432 or int(frame.number) != expected:
+            continue
+        expected += 1
+        for side, changes in zip(sides, frame.levels, strict=True):
+            for change in changes:
+                price = float(change["P"])
+                if change["CP"] == 3:
+                    side.pop(price, None)
+                else:
+                    side[price] = float(change["A"])
+        top = _top(sides)
+        if top != last and not (top[0] and top[1] and top[0][0][0] >= top[1][0][0]):
+            due[frame.number] = last = top
+    return due
+
+
+def _top(sides: Sequence[Mapping[float, float]]) -> tuple[Levels, Levels]:
+    bids, asks = sides
+    return tuple(nlargest(DEPTH, bids.items())), tuple(nsmallest(DEPTH, asks.items()))
+
+
+def _levels(book: Mapping[str, Any]) -> tuple[Levels, Levels]:
+    return tuple(map(tuple, book["bids"])), tuple(map(tuple, book["asks"]))
 
 
 def _every_one(
@@ -87,9 +136,8 @@ def _every_one(
     stored: Counter[str],
     intervals: Sequence[Interval],
     name: str,
-    often: bool = False,
 ) -> None:
-    """Each frame is stored once, or its time lies in a hole. A whole book may stand twice under one number."""
+    """Each frame is stored once, or its time lies in a hole."""
     spoken = _recorded(intervals)
     if not spoken:
         return
@@ -99,7 +147,7 @@ def _every_one(
         if frame.kind != kind or not first <= frame.time <= last:
             continue
         verdict.sent += 1
-        if stored[frame.number] == 1 or (often and stored[frame.number]):
+        if stored[frame.number] == 1:
             continue
         if _in_hole(frame.time, spoken):
             verdict.excused += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from services.stack.servers import Server, mongo_server, redis_server
 from tests.proofs.framing import redis_namer
 from tests.proofs.gate import Gate, Point
 from tests.proofs.proxy import Address, Proxy
-from tests.proofs.recorder.judge import Verdict, judge, sent_frames
+from tests.proofs.recorder.judge import DEPTH, Verdict, judge, sent_frames
 from tests.proofs.world import World
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.scripts import Script
@@ -121,7 +122,7 @@ class Recording:
                 "mongo_database": self.name,
             },
             "venues": {"btcturk": {"card": "card", "hosts": {"socket": self._world.venue.socket}}},
-            "record": {"contracts": [CONTRACT], "book_levels": 1000, "book_interval_ms": 0},
+            "record": {"contracts": [CONTRACT], "book_levels": DEPTH, "book_interval_ms": 0},
             "recorder": {"backfill": False},
             "streams": dict.fromkeys(("tick", "trade", "book", "feed"), 10_000_000),
         }
@@ -155,17 +156,14 @@ class Recording:
         return int(self.redis.xlen(MarketKeys(CONTRACT).stream(kind)))
 
     async def wait_live(self) -> bool:
-        """Until new records of each kind arrive in both stores, and the ledger is told."""
-        before = {
-            kind: await asyncio.to_thread(_calm(lambda kind=kind: self.entries(kind), 0)) for kind in ("trade", "book")
-        }
-        db = self.mongo[self.name]
+        """Until all that was received so far is stored, and the ledger says so."""
+        coverage, now = self.mongo[self.name].coverage, time.time_ns()
+        told = {"session": {"$gte": self.starts}, "end": {"$gt": now}, "state": "live", "kind": "book"}
 
-        def grown() -> bool:
-            session = max((one["session"] for one in db.coverage.find({"is_open": True}, {"session": 1})), default=0)
-            return session >= self.starts and all(self.entries(kind) > count for kind, count in before.items())
+        def is_told() -> bool:
+            return coverage.find_one(told) is not None and self.entries("book") > 0
 
-        return await self.until(grown, LIVE_TIMEOUT)
+        return await self.until(is_told, LIVE_TIMEOUT)
 
     async def struck(self) -> bool:
         """Wait until the collector is struck; False if the point was not reached."""
