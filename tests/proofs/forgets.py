@@ -36,8 +36,17 @@ where it comes back; wipes have the second only."""
 async def prove_forget(world: World, cell: Cell, *, keep: Path | None = None) -> tuple[Result, Gate]:
     """Run one cell of `COLUMNS`."""
     began = time.monotonic()
-    gate, own = Gate(cell.points), OwnRedis(world.folder / "redis-of-one" / world.name())
-    await asyncio.to_thread(own.server.start)
+    own = OwnRedis(world.folder / "redis-of-one" / world.name())
+    try:
+        await asyncio.to_thread(own.server.start)
+        wrong, revised, gate, reached = await _run(world, cell, own, keep)
+    finally:
+        await own.close()
+    return Result(cell, tuple(wrong), reached, round(time.monotonic() - began, 3), revised), gate
+
+
+async def _run(world: World, cell: Cell, own: OwnRedis, keep: Path | None) -> tuple[list[str], int, Gate, bool]:
+    gate = Gate(cell.points)
     run = await open_run(world, cell, gate, own)
     run.desk.copied = lambda: copied_events(world, f"db_{run.name}", run.desk.account)
     others: list[int] = []
@@ -71,9 +80,7 @@ async def prove_forget(world: World, cell: Cell, *, keep: Path | None = None) ->
             with suppress(ProcessLookupError):
                 os.kill(gate.pid, signal.SIGCONT)
         await run.close()
-        await own.close()
-    reached = forgotten.is_set()
-    return Result(cell, tuple(wrong), reached, round(time.monotonic() - began, 3), revised), gate
+    return wrong, revised, gate, forgotten.is_set()
 
 
 def _arm(run: Run, own: OwnRedis, others: list[int]) -> asyncio.Event:

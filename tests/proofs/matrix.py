@@ -45,7 +45,7 @@ WRITERS = frozenset(
 )
 """Messages that change something in Redis or at the venue. A kill at any other leaves what a kill before the next of
 these leaves, so pairs are made of these."""
-MOST_WRITERS, MOST_OTHERS = 16, 2
+MOST_WRITERS, MOST_OTHERS = 16, 1
 """How many messages of one name are points: what repeats in the background for ever has to end somewhere."""
 PAIR_FAULTS = ("none", "reply lost")
 MOST_TRIES = 24
