@@ -122,7 +122,7 @@ class Collector:
             board,
             clock,
             lease_ms=LEASE_MS,
-            spilled=spills["redis"].last_ids() if spills else {},
+            spilled=spills["redis"].spans() if spills else {},
             surplus=lambda contract, kind, after: behind(db, kind, contract, after),
         )
         self._mongo_sink = MongoSink(self._queues["mongo"], writer, CoverageWriter(db), board, clock)

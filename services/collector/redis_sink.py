@@ -17,8 +17,10 @@ from tickrouter.bus.publish import ALIVE, Entry, Publisher
 from tickrouter.clock import Clock
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
+from tickrouter.model.book import Book
 from tickrouter.model.coverage import Claim, Opening
-from tickrouter.model.record import Record
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
 
 from .item import CLAIM, FEED, KINDS, Item
 from .loss import Loss
@@ -39,8 +41,13 @@ KEPT_SECONDS = 5.0
 WITHOUT_REDIS = 3.0
 """Seconds after which recording begins without Redis, into MongoDB and the queue."""
 
-Surplus = Callable[[str, str, EntryId], Iterable[tuple[EntryId, Record]]]
+Surplus = Callable[[str, str, EntryId], Iterable[tuple[EntryId, Tick | Trade | Book]]]
 """Contract, kind and entry id to what MongoDB has behind it, in order."""
+Span = tuple[EntryId, EntryId]
+"""First and last entry id."""
+
+_NEVER: EntryId = (2**64, 0)
+"""Behind every entry."""
 
 _log = logs.get("redis")
 
@@ -72,7 +79,7 @@ class RedisSink(threading.Thread):
         clock: Clock,
         *,
         lease_ms: int,
-        spilled: Mapping[tuple[str, str], EntryId] | None = None,
+        spilled: Mapping[tuple[str, str], Span] | None = None,
         surplus: Surplus | None = None,
     ) -> None:
         """Set up; nothing is sent.
@@ -85,7 +92,7 @@ class RedisSink(threading.Thread):
             through: how far MongoDB is.
             clock: of the process.
             lease_ms: how long a lease holds.
-            spilled: last entry ids that an earlier process left in the spill, by contract and kind.
+            spilled: what an earlier process left in the spill, by contract and kind.
             surplus: what MongoDB has of a stream behind an entry.
         """
         super().__init__(name="redis-sink", daemon=True)
@@ -175,7 +182,8 @@ class RedisSink(threading.Thread):
                 self.outage.wait(error, self._ending, self._deadline)
                 return False
             self.outage.over(len(self._queue))
-            if left is None and room.pipeline.session is None:
+            if left is None and room.is_standby:
+                # Another collector's entries are newer by now: these have no place any more.
                 self._queue.settle(given_up=items)
             elif left is None:
                 self._queue.stall()
@@ -264,7 +272,7 @@ class RedisSink(threading.Thread):
 
     def _with_spilled(self, contract: str, last: Mapping[str, EntryId]) -> dict[str, EntryId]:
         """The last ids of the streams, once what an earlier process left is written."""
-        own = {kind: entry_id for (name, kind), entry_id in self._spilled.items() if name == contract}
+        own = {kind: end for (name, kind), (_, end) in self._spilled.items() if name == contract}
         return {kind: max(last.get(kind, (0, 0)), own.get(kind, (0, 0))) for kind in {*last, *own}}
 
     def _repair(
@@ -290,22 +298,23 @@ class RedisSink(threading.Thread):
         return repaired
 
     def _give_back(self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None) -> None:
-        """Write to the streams what MongoDB alone has of their last session, before anything new is."""
+        """Write to the streams what MongoDB alone has of their last session, before and behind what the spill holds."""
         contract = room.pipeline.contract
-        is_spilled = any(name == contract for name, _ in self._spilled)
-        if stored is None or self._surplus is None or is_spilled:
-            return
         for kind, end in last.items():
-            if kind == FEED:
+            if kind == FEED or stored is None or self._surplus is None:
                 continue
-            own = (row for row in self._surplus(contract, kind, end) if session_of(row[0]) == session_of(end))
-            entries = [Entry(kind, entry_id, pack_record(record)) for entry_id, record in own]
-            for first in range(0, len(entries), BATCH):
-                done = room.publisher.publish(entries[first : first + BATCH])
+            first, spilled = self._spilled.get((contract, kind), (_NEVER, _NEVER))
+            rows = [row for row in self._surplus(contract, kind, end) if session_of(row[0]) == session_of(end)]
+            entries = [Entry(kind, entry_id, pack_record(record)) for entry_id, record in rows if entry_id < first]
+            for start in range(0, len(entries), BATCH):
+                done = room.publisher.publish(entries[start : start + BATCH])
                 if done.conflict is not None:
                     _log.error("entry refused by its stream", error=str(done.conflict))
-            if entries:
-                _log.info("given back to Redis", contract=contract, kind=kind, entries=len(entries))
+            behind = [Item(contract, kind, *row) for row in rows if row[0] > spilled]
+            self._queue.put(behind)
+            if entries or behind:
+                count = len(entries) + len(behind)
+                _log.info("given back to Redis", contract=contract, kind=kind, entries=count)
 
     def _hand_on(self, room: _Room, kind: str, after: EntryId, end: EntryId, lowest: int) -> list[Entry]:
         """Put entries of sessions from `lowest` on into MongoDB's queue; the first and the last of them."""

@@ -78,12 +78,13 @@ class Spill:
         """Bytes on disk."""
         return sum(self._sizes.values())
 
-    def last_ids(self) -> dict[tuple[str, str], EntryId]:
-        """The last entry ids that wait, by contract and kind."""
-        found: dict[tuple[str, str], EntryId] = {}
+    def spans(self) -> dict[tuple[str, str], tuple[EntryId, EntryId]]:
+        """First and last entry id that wait, by contract and kind."""
+        found: dict[tuple[str, str], tuple[EntryId, EntryId]] = {}
         for loss in (loss for block in self._blocks for loss in block.losses):
-            if loss.last is not None:
-                found[loss.contract, loss.kind] = max(loss.last, found.get((loss.contract, loss.kind), (0, 0)))
+            if loss.first is not None and loss.last is not None:
+                first, last = found.get((loss.contract, loss.kind), (loss.first, loss.last))
+                found[loss.contract, loss.kind] = min(first, loss.first), max(last, loss.last)
         return found
 
     def fits(self, size: int) -> bool:

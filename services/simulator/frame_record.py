@@ -12,7 +12,7 @@ _NUMBERS: Final = {422: "I", 431: "CS", 432: "CS"}
 
 
 class FrameRecord:
-    """Appends a JSON line a frame: time (ns since 1970 UTC), channel, event, kind, number, and the levels of channel obdiff."""
+    """Appends a JSON line a frame: time (ns since 1970 UTC), channel, event, kind, number, levels of channel obdiff."""
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("a", buffering=1, encoding="utf-8")

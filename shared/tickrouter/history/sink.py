@@ -25,7 +25,9 @@ from tickrouter.history.documents import (
     same_content,
     to_document,
 )
-from tickrouter.model.record import Record
+from tickrouter.model.book import Book
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
 
 _DUPLICATE = 11000
 
@@ -220,7 +222,9 @@ class MarketWriter:
         return session, ms
 
 
-def behind(db: Database[Document], kind: str, contract: str, after: EntryId) -> Iterator[tuple[EntryId, Record]]:
+def behind(
+    db: Database[Document], kind: str, contract: str, after: EntryId
+) -> Iterator[tuple[EntryId, Tick | Trade | Book]]:
     """Documents of a stream behind an entry, in its order.
 
     Raises:
@@ -230,7 +234,9 @@ def behind(db: Database[Document], kind: str, contract: str, after: EntryId) -> 
     query = {"contract": contract, "ms": {"$gte": ms}, "$or": [{"ms": {"$gt": ms}}, {"n": {"$gt": n}}]}
     try:
         for found in db[COLLECTIONS[kind]].find(query).sort([("ms", 1), ("n", 1)]):
-            yield (found["ms"], found["n"]), from_document(kind, found)
+            record = from_document(kind, found)
+            if isinstance(record, Tick | Trade | Book):
+                yield (found["ms"], found["n"]), record
     except PyMongoError as error:
         raise StorageError(f"MongoDB: {COLLECTIONS[kind]}: {_short(error)}") from error
 

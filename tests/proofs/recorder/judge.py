@@ -1,4 +1,4 @@
-"""What must hold of a recording, whatever was killed: every frame that the venue sent is stored, or the ledger says not."""
+"""What must hold of a recording: every frame that the venue sent is stored, or the ledger says that it is not."""
 
 from __future__ import annotations
 

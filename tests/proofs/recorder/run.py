@@ -85,7 +85,6 @@ class Recording:
             for kind in ("redis", "mongo")
         }
         self.pid = 0
-        self.starts = 0
         self.kills = 0
         for point in case.points if case.stop else ():
             gate = self.gates[point.name.partition(":")[0]]
@@ -138,7 +137,6 @@ class Recording:
             self._config, {}, self.folder / "collector.log", twin=self._case.twin, service="collector", level="debug"
         )
         self.pid = pid
-        self.starts += 1
         for gate in self.gates.values():
             gate.begin(pid)
         self._stack.callback(_kill, pid)
@@ -158,7 +156,7 @@ class Recording:
     async def wait_live(self) -> bool:
         """Until all that was received so far is stored, and the ledger says so."""
         coverage, now = self.mongo[self.name].coverage, time.time_ns()
-        told = {"session": {"$gte": self.starts}, "end": {"$gt": now}, "state": "live", "kind": "book"}
+        told = {"end": {"$gt": now}, "state": "live", "kind": "book"}
 
         def is_told() -> bool:
             return coverage.find_one(told) is not None and self.entries("book") > 0

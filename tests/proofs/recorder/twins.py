@@ -27,23 +27,15 @@ def acknowledge_before_storing() -> None:
 
 
 def close_at_the_newest_id() -> None:
-    """After a kill the open interval is closed where the collector was last alive, whatever was stored."""
-    from tickrouter.core import coverage
-    from tickrouter.history import coverage as ledger
+    """After a kill the open interval is closed at the newest id there is, the new session's first, not at `through`."""
+    from tickrouter.history import coverage
+    from tickrouter.model.coverage import Claim
 
-    real = coverage.opened
+    def opened(opening: Any, kind: str, end: int, was_open: bool) -> list[Claim]:
+        head = (opening.time, opening.contract, kind, opening.session, "closed", "live", end, opening.time)
+        return [Claim(*head, "closed at the newest id")] if end < opening.time else []
 
-    def opened(opening: Any, kind: str, end: int, was_open: bool) -> Any:
-        return [
-            replace_claim(claim) if claim.state == "unknown" else claim for claim in real(opening, kind, end, was_open)
-        ]
-
-    def replace_claim(claim: Any) -> Any:
-        import msgspec
-
-        return msgspec.structs.replace(claim, state="live")
-
-    ledger.opened = opened
+    coverage.opened = opened
 
 
 def equal_or_smaller_is_success() -> None:

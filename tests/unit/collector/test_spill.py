@@ -65,7 +65,7 @@ def test_first_in_first_out_and_files_go_with_what_they_hold(tmp_path: Path) -> 
     count = number
     assert count > 5 and len(list(tmp_path.glob("*.seg"))) > 2
     assert spill.counts["trade"] == count
-    assert spill.last_ids() == {(C, "trade"): (1, count - 1)}
+    assert spill.spans() == {(C, "trade"): ((1, 0), (1, count - 1))}
     assert drained(spill) == list(range(count))
     assert spill.size == 0 and list(tmp_path.iterdir()) == []
 
