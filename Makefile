@@ -1,14 +1,14 @@
 # `make run` runs it all on this machine; `make test` proves it. Needs Python 3.11, make and git, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all proofs proofs-soak bench lint clean
+.PHONY: help run test test-all proofs proofs-recorder proofs-soak bench lint clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Tests wait more than they compute: four run side by side, each with servers of its own.
-WORKERS ?= 4
+# Tests wait more than they compute: they run side by side, each with servers of its own.
+WORKERS ?= 2
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 help: ## Show this list.
@@ -28,6 +28,9 @@ test-all: lint ## The same with the tests that take long, and all proofs.
 
 proofs: $(VENV)/.installed-dev ## The proofs of the order path; goes on where it was broken off (ARGS="--cells 200 --only singles").
 	@$(BIN)/python -m tests.proofs $(ARGS)
+
+proofs-recorder: $(VENV)/.installed-dev ## The proof of the recorder: kills, stops and bad moments of servers (ARGS="--cells 20").
+	@$(BIN)/python -m tests.proofs.recorder $(ARGS)
 
 MINUTES ?= 10
 proofs-soak: $(VENV)/.installed-dev ## Random bad days for MINUTES=10 (ARGS="--seed 7").

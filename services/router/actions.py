@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tickrouter.bus.worklists import Entry
 from tickrouter.core import order_events
 from tickrouter.core.facts import CancelAsked, Settled
 from tickrouter.model.command import Command
@@ -16,6 +17,7 @@ from .sender import Sender
 from .tracker import Tracker
 from .works import Work, Works
 
+_MS = 1_000_000
 _VERDICTS = {"never_placed": Status.NEVER_PLACED, "canceled": Status.CANCELED, "placed": Status.NEW}
 
 
@@ -28,10 +30,12 @@ class Actions:
         self._tracker = tracker
         self._works = works
 
-    def plan(self, command: Command) -> tuple[Work, list[str]]:
+    def plan(self, command: Command, entry: Entry) -> tuple[Work, list[str]]:
         """The work that a command comes to, and the orders that its admission marks as to be cancelled."""
         if command.action == "amend":
-            wanted = Replacement(command.client_oid or "", command.id, command.price, command.amount)
+            epoch = self._desk.epoch
+            forgotten_at = epoch.opened_ms * _MS if entry.ms < epoch.known_from_ms else None
+            wanted = Replacement(command.client_oid or "", command.id, command.price, command.amount, forgotten_at)
             work = Work(command.id, "amend", {command.orig_client_oid or ""}, replacement=wanted)
             return work, []
         lanes = self._targets(command)

@@ -118,7 +118,7 @@ class Intake:
         return None
 
     def _admit_work(self, entry: Entry, command: Command) -> None:
-        work, marked = self._actions.plan(command)
+        work, marked = self._actions.plan(command, entry)
         wanted = work.replacement.client_oid if work.replacement is not None else None
         outcome = self._desk.journal.admit_work(
             entry, command.id, work.to_bytes(), marked, forget_before_ms=self._forget_before_ms(), wanted=wanted

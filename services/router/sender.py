@@ -9,7 +9,17 @@ from functools import partial
 
 from tickrouter import logs
 from tickrouter.bus.permits import Grant
-from tickrouter.core.facts import Accepted, CancelRefused, CancelSending, Deferred, Denied, Refused, Sending, Unanswered
+from tickrouter.core.facts import (
+    Accepted,
+    CancelAsked,
+    CancelRefused,
+    CancelSending,
+    Deferred,
+    Denied,
+    Refused,
+    Sending,
+    Unanswered,
+)
 from tickrouter.core.order_life import Change
 from tickrouter.errors import AmbiguousError, DefiniteError, StorageError, VenueError, is_retryable
 from tickrouter.model.event import Reason
@@ -120,6 +130,8 @@ class Sender:
         outcome = lane.apply(Sending(stamp, request.digest), guard_ms=_deadline_ms(lane.order))
         if outcome in _DENIALS:
             lane.apply(Denied(_DENIALS[outcome]))
+        elif outcome == "CANCEL":
+            self._is_called_off(lane)
         if outcome != "DONE":
             venue.give_back(grant)
             return
@@ -144,9 +156,20 @@ class Sender:
             lane.apply(Refused(_reason(error)))
             return
         lane.apply(Deferred(_reason(error)))
+        if self._is_called_off(lane):
+            return
         if error.kind == "nonce":
             self._measure_clock()
         self.place(lane)
+
+    @staticmethod
+    def _is_called_off(lane: Lane) -> bool:
+        """End an order that is not at the venue and whose cancel was asked meanwhile; True if that was so."""
+        order = lane.order
+        if order.cancel_requested is None:
+            return False
+        lane.apply(CancelAsked(order.cancel_requested, order.replacement))
+        return lane.order.status is not Status.PENDING_NEW
 
     def _measure_clock(self) -> None:
         try:
@@ -201,7 +224,9 @@ class Sender:
     def _changed(self, lane: Lane, change: Change) -> None:
         """A cancel that was asked before the exchange id was known leaves as soon as it is; a child is sent."""
         if change.child is not None:
-            self.place(self._desk.add(change.child))
+            child = self._desk.add(change.child)
+            if child.order.status is Status.PENDING_NEW:
+                self.place(child)
         order = change.order
         waiting = order.cancel_requested is not None and not order.cancel_sent
         if waiting and order.status.is_working and order.exchange_oid is not None:

@@ -67,11 +67,10 @@ def test_a_sample_of_second_kills_during_recovery(store: Store) -> None:
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_a_broken_router_is_caught(store: Store, twin: str) -> None:
-    for cell in matrix.twins(store.traces, SEED)[twin]:
-        (result,) = run(store, [cell])
-        if result.wrong:
-            break
-    assert result.wrong
+    cells = matrix.twins(store.traces, SEED)[twin]
+    while cells and not any(result.wrong for result in run(store, cells[:4])):
+        cells = cells[4:]
+    assert cells
 
 
 def test_four_routers_meet_no_refusal_and_waste_nothing() -> None:

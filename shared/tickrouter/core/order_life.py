@@ -168,7 +168,7 @@ def _child(parent: Order, now: int) -> Order:
     wanted = parent.replacement
     if wanted is None:
         raise IllegalTransition(f"{parent.client_oid}: nothing is to replace it")
-    return Order(
+    child = Order(
         account=parent.account,
         client_oid=wanted.client_oid,
         command=wanted.command,
@@ -186,6 +186,11 @@ def _child(parent: Order, now: int) -> Order:
         fact="admitted",
         updated=now,
     )
+    if wanted.forgotten_at is None:
+        return child
+    # It may have been sent before Redis forgot: evidence decides, and it never leaves from here.
+    doubt = Reason("redis_forgot", "its parent was replaced before Redis forgot, or never")
+    return replace(child, status=_DOUBT, stamp=wanted.forgotten_at, reason=doubt, fact="redis forgot")
 
 
 def _left_over(parent: Order) -> Decimal:
@@ -240,7 +245,10 @@ def _decided(order: Order, fact: Fact) -> Order:
         case facts.Interrupted():
             return replace(order, status=_DOUBT, reason=Reason("interrupted"), fact="router gone")
         case facts.Forgotten(stamp):
-            return replace(order, status=_DOUBT, stamp=stamp, reason=Reason("redis_forgot"), fact="redis forgot")
+            wanted = order.replacement
+            wanted = replace(wanted, forgotten_at=stamp) if wanted is not None else None
+            doubtful = replace(order, status=_DOUBT, stamp=stamp, replacement=wanted)
+            return replace(doubtful, reason=Reason("redis_forgot"), fact="redis forgot")
         case facts.Absent(evidence):
             return replace(order, status=_NEVER, reason=Reason("absent", evidence), fact="absent")
         case facts.Resembled(exchange_oid):

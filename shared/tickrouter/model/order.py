@@ -69,16 +69,20 @@ class Replacement:
         command: id of the amend command.
         price: its limit price, or None for the old one's.
         amount: its total in base, what the old one filled included, or None for the old one's.
+        forgotten_at: when an epoch opened in which it may have been sent already by a Redis that forgot it, ns.
     """
 
     client_oid: str
     command: str
     price: Decimal | None = None
     amount: Decimal | None = None
+    forgotten_at: int | None = None
 
     def to_wire(self) -> dict[str, str]:
         """The form kept in the journal."""
         wire = {"client_oid": self.client_oid, "command": self.command}
+        if self.forgotten_at is not None:
+            wire["forgotten_at"] = str(self.forgotten_at)
         for name in ("price", "amount"):
             if (number := getattr(self, name)) is not None:
                 wire[name] = plain(number)
@@ -92,7 +96,8 @@ class Replacement:
             InvalidValue: a number is not one.
         """
         numbers = {name: positive(name, wire[name]) for name in ("price", "amount") if name in wire}
-        return cls(wire["client_oid"], wire["command"], **numbers)
+        forgotten_at = int(wire["forgotten_at"]) if "forgotten_at" in wire else None
+        return cls(wire["client_oid"], wire["command"], **numbers, forgotten_at=forgotten_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ def test_halt_stops_places_lets_cancels_through_and_is_told(router: Routing, ven
     controls.set_halt(router.redis, router.account, "ops", "test")
     assert router.wait(router.place("b", "91", "1"), "Denied").reason is not None
     assert router.wait_event(router.send(action="cancel", client_oid=before)).type == "command_done"
+    until(lambda: any(event.type == "halt" for event in router.events()))
     controls.resume(router.redis, router.account)
     router.wait(router.place("b", "92", "1"), "New")
     until(lambda: [event.fact for event in router.events() if event.type == "halt"] == ["halt:ops:test", "run"])

@@ -30,7 +30,7 @@ if a.open == false then redis.call('SREM', KEYS[4], a.client_oid) end
 if a.exchange_oid then redis.call('HSET', KEYS[7], a.exchange_oid, a.client_oid) end
 if a.watch then redis.call('ZADD', KEYS[8], a.watch, a.client_oid) end
 if a.watch == false then redis.call('ZREM', KEYS[8], a.client_oid) end
-if a.child then
+if a.child and redis.call('EXISTS', KEYS[10]) == 0 then
   redis.call('HSET', KEYS[10], unpack(a.child.fields))
   redis.call('SADD', KEYS[4], a.child.client_oid)
 end
