@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from tickrouter.bus.connection import Redis
+from tickrouter.bus.connection import Cluster, Redis
 from tickrouter.bus.scripts import Script
 from tickrouter.errors import RedisForgot
 
@@ -27,7 +27,9 @@ class Direct:
     """Calls scripts over a connection that belongs to the calling thread."""
 
     def __init__(self, redis: Redis) -> None:
-        self._pool: Any = redis.connection_pool
+        # Which node of a cluster has a key is known to the driver's client: there is no one connection to hold.
+        self._cluster = redis if isinstance(redis, Cluster) else None
+        self._pool: Any = None if isinstance(redis, Cluster) else redis.connection_pool
         self._local = threading.local()
 
     def call(self, script: Script, keys: list[str], args: list[Part]) -> Any:
@@ -45,13 +47,15 @@ class Direct:
         Raises:
             RedisForgot, redis.RedisError: as `call`, for the first that failed; the others may have run.
         """
+        if self._cluster is not None:
+            return [script.call(self._cluster, keys, args) for script, keys, args in calls]
         packed = [_pack(script, keys, args) for script, keys, args in calls]
         connection = self._connection()
         try:
             connection.send_packed_command([b"".join(packed)], check_health=False)
             answers = [self._answer(connection) for _ in calls]
         except (RedisConnectionError, RedisTimeout, OSError):
-            connection.disconnect()
+            self._let_go(connection)
             raise
         for answer in answers:
             if isinstance(answer, NoScriptError):
@@ -59,6 +63,12 @@ class Direct:
             if isinstance(answer, RedisError):
                 raise answer
         return answers
+
+    def _let_go(self, connection: Any) -> None:
+        """Back to the pool with it, which connects it anew: to another server, where Sentinels name one by now."""
+        connection.disconnect()
+        self._pool.release(connection)
+        self._local.connection = None
 
     @staticmethod
     def _answer(connection: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from tickrouter.bus.connection import Redis, storage_errors
+from tickrouter.bus.connection import Redis, node_of, storage_errors
 from tickrouter.bus.direct import Call, Direct, Part
 from tickrouter.bus.keys import permit
 from tickrouter.bus.scripts import Script
@@ -106,7 +106,7 @@ class Permits:
         found: dict[str, tuple[int, int]] = {}
         values = {"global": "all", "account": self._account, "ip": self._ip}
         with storage_errors("permits in use"):
-            seconds, micros = self._redis.time()
+            seconds, micros = node_of(self._redis, permit(self._venue, _COOLDOWN, "")).time()
             now = seconds * _MICROS + micros
             for rule in self._rules:
                 key = permit(self._venue, rule.name, values.get(rule.scope, ""))

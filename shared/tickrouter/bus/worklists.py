@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tickrouter.bus.connection import Redis, storage_errors
+from tickrouter.bus.connection import Redis, node_of, storage_errors
 from tickrouter.bus.keys import AccountKeys
 from tickrouter.bus.order_store import read_order
 from tickrouter.model.order import Order
@@ -63,7 +63,7 @@ class WorkLists:
     @storage_errors("run id")
     def run_id(self) -> str:
         """The server's own random name, new with each of its starts."""
-        return str(self._redis.info("server")["run_id"])
+        return str(node_of(self._redis, self.keys.meta).info("server")["run_id"])
 
     @storage_errors("server")
     def known_from_ms(self, now_ms: int) -> int:
@@ -72,7 +72,7 @@ class WorkLists:
         That is the server's start: whoever routed since would have opened the epoch. A replica that took over has
         seen its former primary's admissions at times we do not know, so for it it is now.
         """
-        found = self._redis.info()
+        found = node_of(self._redis, self.keys.meta).info()
         promoted = set(str(found.get("master_replid2", "0"))) != {"0"}
         if promoted or found.get("role") != "master":
             return now_ms
