@@ -28,8 +28,6 @@ CONNECT_TIMEOUT = 10.0
 RECV_TIMEOUT = 0.1
 CHECK_EVERY_NS = 250_000_000
 """How often silence, crossed books and held-back book records are looked at."""
-FRAMES = 64
-"""Frames taken together at most, where so many have arrived."""
 WAIT = 0.25
 """Seconds between two looks while there is no connection."""
 SILENCE_NS = 30_000_000_000
@@ -113,23 +111,13 @@ class Reader(threading.Thread):
             pipeline.connected(heard)
         while not self._ending.is_set():
             items: list[Item] = []
-            frame = socket.recv(RECV_TIMEOUT)
+            frames = socket.recv_all(RECV_TIMEOUT)
             now = self._clock.now()
-            if frame is None:
-                self._drained = now
-            taken = 0
-            while frame is not None:
+            if frames:
                 heard = now
-                self._take(frame, now, items)
-                taken += 1
-                if not socket.has_more():
-                    self._drained = now
-                    break
-                if taken == FRAMES:
-                    break
-                frame = socket.recv(RECV_TIMEOUT)
-                now = self._clock.now()
-            self.frames += taken
+                self._take(frames, now, items)
+            if not socket.has_more():
+                self._drained = now
             if now - checked >= CHECK_EVERY_NS or now < checked:
                 checked = now
                 self._check(socket, now, items)
@@ -137,18 +125,21 @@ class Reader(threading.Thread):
             if now - heard > SILENCE_NS:
                 raise SocketClosed(f"{self._url}: silent for {SILENCE_NS // 10**9} s")
 
-    def _take(self, frame: bytes, now: int, items: list[Item]) -> None:
-        for fact in self._adapter.decode(frame, now):
-            if isinstance(fact, Joined):
-                self.joined += fact.ok
-                if not fact.ok:
-                    self._log.error("subscription refused", answer=fact.text)
-                continue
-            if isinstance(fact, Refused):
-                self._refusals.keep(fact, now)
-            contract = fact.trade.contract if isinstance(fact, TradeSeen) else fact.contract
-            if contract is not None:
-                items += self._pipelines[contract].take(fact, now)
+    def _take(self, frames: Sequence[bytes], now: int, items: list[Item]) -> None:
+        """What one read of the connection gave, received at `now`."""
+        self.frames += len(frames)
+        for frame in frames:
+            for fact in self._adapter.decode(frame, now):
+                if isinstance(fact, Joined):
+                    self.joined += fact.ok
+                    if not fact.ok:
+                        self._log.error("subscription refused", answer=fact.text)
+                    continue
+                if isinstance(fact, Refused):
+                    self._refusals.keep(fact, now)
+                contract = fact.trade.contract if isinstance(fact, TradeSeen) else fact.contract
+                if contract is not None:
+                    items += self._pipelines[contract].take(fact, now)
 
     def _check(self, socket: Socket, now: int, items: list[Item]) -> None:
         for name, sink in self._sinks.items():
