@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from tickrouter.core.entry_ids import EntryId
 from tickrouter.model.book import Book
@@ -25,7 +25,7 @@ CLASSES: dict[str, type[Carried]] = {**KINDS, FEED: Feed, CLAIM: Claim, OPENING:
 """The same with the feed and the ledger."""
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A record with its entry id; None where it was read after the fact, which is for MongoDB only."""
 
     contract: str

@@ -22,17 +22,21 @@ from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Side, Trade
 from tickrouter.venues.card import Channels
 
-from .item import CLAIM, FEED, OPENING, Item
+from .item import CLAIM, FEED, KINDS, OPENING, Item
 from .loss import Loss
 from .proven import Proven
 from .session import Session
 from .trade_memory import TradeMemory
 
 _NS_PER_MS = 1_000_000
+_FACTS = {kind: f"{kind}_facts" for kind in KINDS}
+"""Names of counts, made once."""
 _QUARANTINE_EVERY_NS = 1_000_000_000
 ALL = "all"
 SILENT = "silent for longer than the card allows"
 EARLY_TRADES = 1000
+SIDES = 1000
+"""Latest trades whose sides are remembered until REST told of some of them; its list holds about 50."""
 RENEW_NS = 450_000_000
 """How often the ledger is told how far all is well."""
 
@@ -64,7 +68,7 @@ class Pipeline:
         # Seen while another collector, or nobody yet, records: they become backfill when it is our turn.
         self._early: deque[Trade] = deque(maxlen=EARLY_TRADES)
         self._states: dict[str, tuple[FeedState, str]] = {ALL: ("down", "not connected yet")}
-        self._told_session: int | None = None
+        self._told_session: Session | None = None
         self._last_seen: int | None = None
         self._lost_since: int | None = None
         self._book_told: tuple[object, object] | None = None
@@ -108,18 +112,21 @@ class Pipeline:
     def take(self, fact: MarketFact, now: int) -> list[Item]:
         """Take one fact of this contract."""
         items: list[Item] = []
-        self._greet(items, now)
-        if isinstance(fact, BookDiff | BookSnapshot):
+        self._last_seen = now
+        if self.session is not self._told_session or self._is_down:
+            self._greet(items, now)
+        # By exact type, the frequent ones first: isinstance asks the class's own class.
+        if type(fact) is TickerSeen:
+            self._seen(items, "tick", now)
+            self._keep_tick(items, self._merge.on_ticker(fact, now), now)
+        elif type(fact) is BookDiff or type(fact) is BookSnapshot:
             self._seen(items, "book", now)
             self._book_facts = self._book_facts[1], now
             self._take_book(items, self._sync.apply(fact, now), now, fact.exchange_time)
-        elif isinstance(fact, TradeSeen):
+        elif type(fact) is TradeSeen:
             self._seen(items, "trade", now)
             self._take_trade(items, fact, now)
-        elif isinstance(fact, TickerSeen):
-            self._seen(items, "tick", now)
-            self._keep_tick(items, self._merge.on_ticker(fact, now), now)
-        elif isinstance(fact, Refused):
+        elif type(fact) is Refused:
             self._take_refused(items, fact, now)
         return items
 
@@ -216,7 +223,6 @@ class Pipeline:
 
     def _greet(self, items: list[Item], now: int) -> None:
         """The first fact after a connect: the feed is live, and what lies between is missing."""
-        self._last_seen = now
         self._announce(items, now)
         if not self._is_down:
             return
@@ -239,10 +245,10 @@ class Pipeline:
                 items += self._claims(self._ledger.stop(now))
             self._told_session = None
             return
-        if session.number == self._told_session:
+        if session is self._told_session:
             return
         is_first = self._told_session is None
-        self._told_session = session.number
+        self._told_session = session
         self._book_told, self._book_pending = None, self._sync.is_good
         if is_first:
             kinds, repaired = tuple(sorted(self._kinds)), dict(session.repaired)
@@ -257,7 +263,7 @@ class Pipeline:
             self._add(items, FEED, Feed(now, state, cause, self.contract, kind), now)
 
     def _seen(self, items: list[Item], kind: str, now: int) -> None:
-        self.counts[f"{kind}_facts"] += 1
+        self.counts[_FACTS[kind]] += 1
         if (since := self._staleness.seen(kind, now)) is not None and kind in self._kinds:
             self._tell(items, "live", "heard again", kind, now, since)
             if kind != "book" or self._sync.is_good:
@@ -270,6 +276,8 @@ class Pipeline:
             return
         if self.sides == "open":
             self._sides.setdefault(trade.trade_id, trade.side)
+            if len(self._sides) > SIDES:
+                del self._sides[next(iter(self._sides))]
             self._first_trade = self._first_trade or now
         if "trade" in self._kinds:
             if self.session is None:

@@ -12,7 +12,8 @@ side is taken to end there: what lies deeper is unknown, and no difference out t
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from tickrouter.core.market import BookDiff, BookSnapshot, Change
 from tickrouter.model.record import Level
@@ -33,8 +34,7 @@ KEPT_BACK = 5000
 """Most differences kept back while waiting for a start; the oldest go first, and the start shows the hole."""
 
 
-@dataclass(frozen=True, slots=True)
-class BookOutcome:
+class BookOutcome(msgspec.Struct, frozen=True, gc=False):
     """What one fact, or time passing, did to the book.
 
     Attributes:
@@ -52,38 +52,43 @@ class BookOutcome:
     corrected: bool = False
 
 
+_GOOD = BookOutcome(changed=True, good=True)
+"""What nearly every difference does."""
+
+
 class Side:
     """One side of a book, best first. `sign` is -1 for bids, so that the best has the lowest key."""
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
         self._keys: list[float] = []
-        self._sizes: dict[float, float] = {}
+        self._levels: dict[float, Level] = {}
         self._horizon: float | None = None
 
     def replace(self, levels: tuple[Level, ...], cut: int) -> None:
         """Take a snapshot's side; at `cut` levels or more its end is the horizon."""
-        self._sizes = {price * self._sign: size for price, size in levels if size > 0}
-        self._keys = sorted(self._sizes)
+        self._levels = {level[0] * self._sign: level for level in levels if level[1] > 0}
+        self._keys = sorted(self._levels)
         self._horizon = self._keys[-1] if len(levels) >= cut else None
 
-    def set(self, price: float, size: float) -> None:
-        """Set a level, or delete it with size 0. Deleting an unknown level does nothing (#206)."""
-        key = price * self._sign
-        if key in self._sizes:
-            if size > 0:
-                self._sizes[key] = size
-            else:
-                del self._sizes[key]
-                del self._keys[bisect_left(self._keys, key)]
-        elif size > 0 and (self._horizon is None or key < self._horizon):
-            self._sizes[key] = size
-            self._keys.insert(bisect_left(self._keys, key), key)
+    def apply(self, changes: tuple[Change, ...]) -> None:
+        """Set levels, or delete those of size 0. Deleting an unknown level does nothing (#206)."""
+        known, keys, sign = self._levels, self._keys, self._sign
+        for level in changes:
+            key = level[0] * sign
+            if key in known:
+                if level[1] > 0:
+                    known[key] = level
+                else:
+                    del known[key]
+                    del keys[bisect_left(keys, key)]
+            elif level[1] > 0 and (self._horizon is None or key < self._horizon):
+                known[key] = level
+                keys.insert(bisect_left(keys, key), key)
 
     def top(self, depth: int) -> tuple[Level, ...]:
         """The best levels, at most `depth`."""
-        sizes, sign = self._sizes, self._sign
-        return tuple([(key * sign, sizes[key]) for key in self._keys[:depth]])
+        return tuple(map(self._levels.__getitem__, self._keys[:depth]))
 
     @property
     def best(self) -> float | None:
@@ -196,8 +201,10 @@ class BookSync:
         if (reason := self._step(diff)) is not None:
             self._kept = [(now, diff)]
             return self._invalidate(reason, now)
+        if self._ahead is None:
+            return self._changed(now)
         corrected, _ = self._compare()
-        return replace(self._changed(now), corrected=corrected)
+        return msgspec.structs.replace(self._changed(now), corrected=corrected)
 
     def _begin_from_periodic(self, now: int) -> BookOutcome:
         """Start without a start, if a difference proves that the periodic snapshot counts as the differences do."""
@@ -220,7 +227,9 @@ class BookSync:
             return self._invalidate(f"lost: {book.sequence} was reached without difference {self._expected}", now)
         self._ahead = book
         corrected, replaced = self._compare()
-        return replace(self._changed(now), corrected=corrected) if replaced else BookOutcome(good=self.is_good)
+        if not replaced:
+            return BookOutcome(good=self.is_good)
+        return msgspec.structs.replace(self._changed(now), corrected=corrected)
 
     def _compare(self) -> tuple[bool, bool]:
         """Check the book against the periodic snapshot of the same number, if there is one: (was wrong, replaced)."""
@@ -242,8 +251,10 @@ class BookSync:
         if expected is None or diff.sequence != expected:
             kind = "gap" if expected is not None and diff.sequence > expected else "backwards"
             return f"{kind}: difference {diff.sequence} when {expected} was next"
-        _set_all(self.bids, diff.bids)
-        _set_all(self.asks, diff.asks)
+        if diff.bids:
+            self.bids.apply(diff.bids)
+        if diff.asks:
+            self.asks.apply(diff.asks)
         self.flags |= diff.flags
         self._expected = expected + 1
         self._started = True
@@ -261,7 +272,7 @@ class BookSync:
             return self._invalidate("no level left of what is known", now)
         if bid is None or ask is None or bid < ask:
             self._crossed_since = None
-            return BookOutcome(changed=True, good=True)
+            return _GOOD
         if self._crossed_since is None:
             self._crossed_since = now
         return self.check(now)
@@ -284,8 +295,3 @@ class BookSync:
         self._resync_at = now + self._wait
         self._kept = [entry for entry in self._kept if now - entry[0] < KEPT_NS]
         return True
-
-
-def _set_all(side: Side, changes: tuple[Change, ...]) -> None:
-    for price, size in changes:
-        side.set(price, size)

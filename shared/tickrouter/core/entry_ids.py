@@ -39,10 +39,13 @@ class EntryIds:
         """Args: session: never used before for this contract; last_ms: the highest ms in the stream, 0 if none."""
         self.session = session
         self._ms = last_ms
-        self._k = 0
+        self._n = session << SESSION_BITS
+        self._now = 0
 
     def next(self, now: int) -> EntryId:
         """The next id, at `now` (ns)."""
-        self._ms = max(now // _NS_PER_MS, self._ms)
-        self._k += 1
-        return self._ms, (self.session << SESSION_BITS) + self._k
+        if now != self._now:
+            self._now = now
+            self._ms = max(now // _NS_PER_MS, self._ms)
+        self._n += 1
+        return self._ms, self._n

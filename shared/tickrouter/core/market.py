@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tickrouter.model.record import Level
 from tickrouter.model.trade import Trade
@@ -12,16 +13,14 @@ Change = tuple[float, float]
 """Price and new size of one level; size 0 deletes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TradeSeen:
+class TradeSeen(msgspec.Struct, frozen=True, gc=False):
     """A public trade. `live` is False where it came in a list of past trades."""
 
     trade: Trade
     live: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TickerSeen:
+class TickerSeen(msgspec.Struct, frozen=True, gc=False):
     """24-hour figures and what the ticker says of price, bid and ask; None where it is silent."""
 
     contract: str
@@ -34,8 +33,7 @@ class TickerSeen:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BookSnapshot:
+class BookSnapshot(msgspec.Struct, frozen=True, gc=False):
     """A whole book. `channel` is `obdiff` for the start of differences, `orderbook` for a periodic one."""
 
     contract: str
@@ -47,8 +45,7 @@ class BookSnapshot:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BookDiff:
+class BookDiff(msgspec.Struct, frozen=True, gc=False):
     """Changed levels."""
 
     contract: str
@@ -59,8 +56,7 @@ class BookDiff:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True, gc=False):
     """The venue's answer to a subscription."""
 
     channel: str
@@ -69,8 +65,7 @@ class Joined:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """A part of a frame that was not taken: counted and kept where a person can see it.
 
     `kind` is `unreadable` for a frame that cannot be decoded, `quarantine` for a record whose price does not

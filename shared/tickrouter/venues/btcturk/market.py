@@ -6,7 +6,8 @@ Unknown message types, unknown fields and other pairs are passed over. A frame o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -26,15 +27,14 @@ from tickrouter.model.contract import Contract
 from tickrouter.model.record import SIZE_ROUNDED, STATISTIC_ROUNDED, Level
 from tickrouter.model.trade import Side, Trade
 from tickrouter.venues.btcturk.numbers import NotRepresentable, Text, price, size
+from tickrouter.venues.btcturk.plain import LONGEST_ID, REMOVED, Meaning, read_diff, read_ticker, read_trade
 from tickrouter.venues.btcturk.public import read_trades, trades_request
 from tickrouter.venues.card import Card
 from tickrouter.venues.request import Answer, Request
 
 CHANNELS = ("ticker", "trade", "obdiff", "orderbook")
 JOIN = 151
-_REMOVED = 3
 _SET = (0, 1)
-_LONGEST_ID = 64
 _NS_PER_MS = 1_000_000
 _MAX_INT64 = 2**63 - 1
 
@@ -120,6 +120,12 @@ class BtcturkMarket:
             str(card.channels.trade_buy): "b",
             str(1 - card.channels.trade_buy): "s",
         }
+        self._meaning = Meaning(self._contracts, _numbered(self._sides))
+        self._plain: dict[bytes, Callable[[bytes, int], MarketFact | None]] = {
+            b"[402,": partial(read_ticker, self._meaning),
+            b"[422,": partial(read_trade, self._meaning),
+            b"[432,": partial(read_diff, self._meaning),
+        }
         self._readers: dict[int, Callable[[msgspec.Raw, int], list[MarketFact]]] = {
             100: self._joined,
             401: self._ticker_list,
@@ -151,9 +157,13 @@ class BtcturkMarket:
         """The sides of the socket's trades are the other way round than the card says (section 9)."""
         one, other = self._sides
         self._sides = {one: self._sides[other], other: self._sides[one]}
+        self._meaning.sides = _numbered(self._sides)
 
     def decode(self, frame: bytes, now: int) -> list[MarketFact]:
         """What a frame says of our contracts. Raises nothing."""
+        plain = self._plain.get(frame[:5])
+        if plain is not None and (fact := plain(frame, now)) is not None:
+            return [fact]
         try:
             envelope = _envelope.decode(frame)
             reader = self._readers.get(envelope.kind)
@@ -199,7 +209,7 @@ class BtcturkMarket:
             if side is None:
                 raise InvalidValue("S", f"{str(trade.side)[:20]!r} is no known side")
             trade_id = str(trade.trade_id)
-            if not 0 < len(trade_id) <= _LONGEST_ID:
+            if not 0 < len(trade_id) <= LONGEST_ID:
                 raise InvalidValue("I", f"{trade_id[:20]!r} is no trade id")
             seen = Trade(
                 now,
@@ -249,6 +259,10 @@ class BtcturkMarket:
     def _contract(self, pair: str | None, event: str | None) -> str | None:
         # PS was null in 2020 (#203): the event then names the pair.
         return self._contracts.get((pair or event or "").replace("_", ""))
+
+
+def _numbered(sides: Mapping[str, Side]) -> dict[int, Side]:
+    return {int(number): side for number, side in sides.items()}
 
 
 def _join(channel: str, symbol: str, join: bool) -> str:
@@ -306,7 +320,7 @@ def _changes(levels: list[_Level]) -> tuple[tuple[Change, ...], bool]:
     any_rounded = False
     for level in levels:
         amount, rounded = size("A", level.amount)
-        if level.change == _REMOVED:
+        if level.change == REMOVED:
             # A removed level carries its last amount, not 0 (section 4.4).
             taken.append((price("P", level.price), 0.0))
         elif level.change in _SET:
