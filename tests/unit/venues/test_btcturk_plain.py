@@ -22,7 +22,8 @@ MEANING = Meaning({"BTCTRY": "btcturk/btc.try"}, {0: "s", 1: "b"})
 NOW = 1_700_000_000_000_000_000
 
 decimals = st.decimals(min_value=0, max_value=10**7, places=8).map(lambda number: format(number, "f"))
-_ODD_TEXTS = """0 0.0 0.00000000 -1 -0 nan inf 1_0 1e5 1e400 1e-400 x +1 123456789012345 1234567890123456 1234567.89012345
+_ODD_TEXTS = """0 0.0
+0.00000000 -1 -0 nan inf 1_0 1e5 1e400 1e-400 x +1 123456789012345 1234567890123456 1234567.89012345
 12345678.90123456 2000000.0000000000 ٠١ 00012 0.1234567890123456 1000000000000000000 99999999999999999999.5"""
 odd: st.SearchStrategy[Any] = st.sampled_from((*_ODD_TEXTS.split(), "", " 1", 1, 1.5, 0, None, True, []))
 numbers: st.SearchStrategy[Any] = st.one_of(decimals, decimals, decimals, odd)
