@@ -146,6 +146,7 @@ def routing(
     redis_url: str,
     mongo_url: str,
     socket_key: bool = True,
+    longest_window: float | None = None,
     **config: Any,
 ) -> Iterator[Routing]:
     """A configuration and a router's ways; `start` starts it. Everything ends with the block.
@@ -157,12 +158,15 @@ def routing(
         redis_url: of the orders Redis, which here holds the ticks as well.
         mongo_url: of MongoDB.
         socket_key: False leaves the account without a key for the private socket.
+        longest_window: seconds that no window of the card's limits exceeds, where a test waits for one.
         config: entries of the configuration, merged over the defaults here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     account = f"btcturk/{name}"
     card = yaml.safe_load((ROOT / "configs/venues/btcturk.yaml").read_text())
     card["capabilities"] |= config.pop("capabilities", {})
+    for rule in card["limits"]:
+        rule["interval"] = min(rule["interval"], longest_window or rule["interval"])
     (folder / "btcturk.yaml").write_text(yaml.safe_dump(card))
     keys = {"public_key": venue.keys.public_key, "private_key": venue.keys.private_key}
     if socket_key:

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tickrouter.errors import ConfigError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
 from tickrouter.history.coverage import CoverageWriter
+from tickrouter.history.orders import is_unused
 from tickrouter.history.sink import MarketWriter, behind
 from tickrouter.model.contract import Contract
 from tickrouter.transport.http import HttpClient
@@ -139,7 +141,8 @@ class Collector:
                 reader = Reader(card, adapter, pipelines, sinks, self._refusals, clock)
                 self._readers.append(reader)
                 if config.recorder.backfill and "trade" in config.record.kinds:
-                    permits = Permits(orders, venue, card.rules, account="", ip=config.router.egress)
+                    unused = partial(is_unused, db, venue)
+                    permits = Permits(orders, venue, card.rules, account="", ip=config.router.egress, unused=unused)
                     http = HttpClient(venue, connections=1)
                     self._backfillers.append(Backfiller(adapter, http, permits, pipelines, db, reader.hand_over, clock))
         self._threads = (self._mongo_sink, self._redis_sink, *self._readers, *self._backfillers)

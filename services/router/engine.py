@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from tickrouter import logs
@@ -16,6 +17,7 @@ from tickrouter.clock import Clock
 from tickrouter.config import Config
 from tickrouter.core.recovery import SECOND, Proof
 from tickrouter.errors import StorageError, TickrouterError
+from tickrouter.history.orders import is_unused
 from tickrouter.model.account import Account
 from tickrouter.model.order import Status
 from tickrouter.transport.http import HttpClient
@@ -48,6 +50,7 @@ class Engine:
         self._stop = threading.Event()
         self._alarms = Alarms(config.alarm_url)
         self._epochs = Epochs(account, mongo, clock, self._alarms)
+        self._permits = self._make_permits()
         self._desk: Desk | None = None
         self._parts: Parts | None = None
         self._unsigned: frozenset[str] = frozenset()
@@ -146,13 +149,24 @@ class Engine:
                 self._log.error("the lease could not be renewed in time", error=str(error))
             stop.set()
 
+    def _make_permits(self) -> Permits:
+        """One for all tenures: what it was granted shows whether Redis forgot."""
+        venue, router = self.account.venue, self._config.router
+        return Permits(
+            self._redis,
+            venue,
+            self._config.card(venue).rules,
+            account=str(self.account),
+            ip=router.egress,
+            unused=partial(is_unused, self._mongo, venue),
+            held=router.request_timeout + MARGIN,
+        )
+
     def _new_desk(self, journal: Journal, stop: threading.Event, epoch: Entered) -> Desk:
         config, venue = self._config, self.account.venue
         card, router = config.card(venue), config.router
         name = str(self.account)
-        held = router.request_timeout + MARGIN
-        permits = Permits(self._redis, venue, card.rules, account=name, ip=router.egress, held=held)
-        permits.prepare()
+        self._permits.prepare()
         http = HttpClient(venue, timeout=router.request_timeout, connections=router.workers + 16)
         keys = config.keys(self.account)
         adapter = trading_adapter(card, key=keys.rest, socket_key=keys.socket)
@@ -168,7 +182,7 @@ class Engine:
             journal=journal,
             redis=self._redis,
             market_redis=self._market_redis,
-            venue=VenueLink(adapter, http, permits, self._clock, stop),
+            venue=VenueLink(adapter, http, self._permits, self._clock, stop),
             proof=proof,
             clock=self._clock,
             stop=stop,

@@ -28,6 +28,16 @@ LANES = 10
 RUNS_A_WORLD = 700
 """Runs after which the servers are started afresh: the venue's listings get slower with each order it has seen."""
 BUILD = ROOT / "build" / "proofs"
+CODE = (
+    "shared/tickrouter",
+    "services/router",
+    "services/archiver",
+    "services/simulator",
+    "services/stack",
+    "configs/venues",
+    "tests/proofs",
+)
+"""Folders that a result speaks of."""
 WRITERS = frozenset(
     {
         "redis:admit",
@@ -112,9 +122,9 @@ class Store:
 def fingerprint() -> str:
     """Of the code that the results speak of."""
     digest = hashlib.sha256()
-    for folder in ("shared/tickrouter", "services/router", "services/simulator", "tests/proofs"):
+    for folder in CODE:
         for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in (".py", ".lua"):
+            if file.suffix in (".py", ".lua", ".yaml"):
                 digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -296,7 +296,13 @@ def script_names(account: str) -> dict[str, str]:
     """Digests of the account's scripts, to their names."""
     names = {}
     for name in _SCRIPTS:
-        for script in (Script(name), Script(name, mark=account), Script("guard", name, mark=account)):
+        venue = account.partition("/")[0]
+        for script in (
+            Script("clock", name, mark=venue),
+            Script(name),
+            Script(name, mark=account),
+            Script("guard", name, mark=account),
+        ):
             names[script.digest] = name
     return names
 

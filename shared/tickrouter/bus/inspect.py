@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
-from tickrouter.bus.connection import Redis
+from tickrouter.bus.connection import Redis, storage_errors
 from tickrouter.bus.keys import AccountKeys, MarketKeys
 from tickrouter.bus.subscribe import Entry, EntryId, parse_id, read_before
 from tickrouter.errors import StorageError
@@ -93,6 +94,22 @@ def server_facts(redis: Redis) -> ServerFacts:
         used=int(info.get("used_memory", 0)),
         limit=int(info.get("maxmemory", 0)),
     )
+
+
+def life_of(redis: Redis) -> tuple[str, bool]:
+    """The server's run id, new with each of its starts, and whether it loses nothing that it ever acknowledged.
+
+    That is so for a server that syncs each write to its disk and was never a replica. One that hides its configuration
+    may lose something.
+
+    Raises:
+        StorageError: Redis does not answer.
+    """
+    facts = server_facts(redis)
+    with storage_errors("server"):
+        info: Any = redis.info()
+    promoted = info.get("role") != "master" or set(str(info.get("master_replid2", "0"))) != {"0"}
+    return str(info["run_id"]), bool(facts.appendonly and facts.appendfsync == "always" and not promoted)
 
 
 def stream_size(redis: Redis, key: str) -> StreamSize:

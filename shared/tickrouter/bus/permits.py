@@ -1,23 +1,39 @@
-"""Rate-limit permits: one Redis script for all windows of a request, shared by every process behind one IP or key."""
+"""Rate-limit permits: one Redis script for all windows of a request, shared by every process behind one IP or key.
+
+A server that may have forgotten permits is not asked for any before it is *opened*: then every window counts as spent
+for one interval. It may have forgotten where it knows of no opening at all (it was wiped), where it does not know the
+last permits that a process was granted (it was taken back to an earlier moment), and where it was started anew and
+does not sync each write, or was a replica. Each process opens it for itself: what an opening finds has a name, new
+with each life of the server, and nothing is granted to whoever does not know it.
+"""
 
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from tickrouter.bus.connection import Redis, node_of, storage_errors
 from tickrouter.bus.direct import Call, Direct, Part
+from tickrouter.bus.inspect import life_of
 from tickrouter.bus.keys import permit
 from tickrouter.bus.scripts import Script
 from tickrouter.core.permits import Claim, Rule, claims
 from tickrouter.errors import RedisForgot
 
-_TAKE = Script("clock", "permit")
-_RETURN = Script("clock", "permit_return")
+_OPEN = Script("clock", "permit_open")
 _MICROS = 1_000_000
+_MEMORY = "memory"
 _COOLDOWN = "cooldown"
+_TRIES = 2
+"""How often one call of `take` asks: a server that was not opened is opened in between."""
+_SURE = 0.9
+"""Part of an interval in which a permit that was granted is in its window for sure."""
+_SOON = 0.001
+"""Seconds to wait before asking a server that was not opened: `take` opens it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +48,39 @@ class Permits:
     """Permits of one venue, for one account behind one IP."""
 
     def __init__(
-        self, redis: Redis, venue: str, rules: tuple[Rule, ...], *, account: str, ip: str, held: float = 30.0
+        self,
+        redis: Redis,
+        venue: str,
+        rules: tuple[Rule, ...],
+        *,
+        account: str,
+        ip: str,
+        unused: Callable[[], bool],
+        held: float = 30.0,
     ) -> None:
-        """`held` is for how many seconds a permit counts whose answer never comes: longer than any request lasts."""
+        """Nothing is asked yet.
+
+        Args:
+            redis: the orders Redis.
+            venue: whose limits.
+            rules: all of the card's.
+            account: for rules that count by account.
+            ip: for rules that count by address.
+            unused: asked where Redis knows nothing of this venue: True if nobody can have sent it anything so far.
+            held: for how many seconds a permit counts whose answer never comes: longer than any request lasts.
+        """
         self._redis: Any = redis
         self._direct = Direct(redis)
         self._venue = venue
         self._rules = rules
         self._account = account
         self._ip = ip
+        self._unused = unused
+        self._take = Script("clock", "permit", mark=venue)
+        self._return = Script("clock", "permit_return", mark=venue)
+        self._memory = permit(venue, _MEMORY, "server")
+        self._life = b""
+        self._latest: dict[int, tuple[Grant, float]] = {}
         self._held = int(held * _MICROS)
         self._known: dict[str, tuple[Claim, ...]] = {}
         self._mark = secrets.token_hex(4)
@@ -55,34 +95,62 @@ class Permits:
         Raises:
             StorageError: no answer. Nothing may be sent then.
         """
-        grant, call = self.asking(endpoint)
-        return self.granted(grant, self._run(call))
+        answer = -1
+        for _ in range(_TRIES):
+            grant, call = self.asking(endpoint)
+            answer = int(self._run(call))
+            if answer >= 0:
+                break
+            self.prepare()
+        return self.granted(grant, answer)
 
     def asking(self, endpoint: str) -> tuple[Grant, Call]:
         """The call that takes what `endpoint` needs, to leave in one write with another; `granted` reads its answer."""
         wanted = self._claims(endpoint)
         grant = Grant(f"{self._mark}:{next(self._count)}", wanted)
-        keys = [permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
-        args: list[Part] = [grant.name, self._held]
+        keys = [self._memory, permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
+        args: list[Part] = [grant.name, self._held, self._life]
         for claim in wanted:
             args += [claim.usable, int(claim.rule.interval * _MICROS), claim.weight]
-        return grant, (_TAKE, keys, args)
+        return grant, (self._take, keys, args)
 
-    @staticmethod
-    def granted(grant: Grant, answer: Any) -> Grant | float:
+    def granted(self, grant: Grant, answer: Any) -> Grant | float:
         """What the answer to `asking` means: the grant, or the seconds to wait."""
         wait = int(answer)
-        return wait / _MICROS if wait else grant
+        if wait:
+            return wait / _MICROS if wait > 0 else _SOON
+        if grant.claims:
+            self._latest[id(grant.claims)] = grant, time.monotonic()
+        return grant
 
     def prepare(self) -> None:
-        """Make the server know the scripts.
+        """Open the server: find out whether it forgot, then make it know the scripts.
 
         Raises:
-            StorageError: no answer.
+            StorageError: no answer, or nobody can say whether anything was sent before. Nothing may be sent then.
         """
         with storage_errors("permits"):
-            _TAKE.load(self._redis)
-            _RETURN.load(self._redis)
+            run_id, keeps = life_of(self._redis)
+            granted = self._granted()
+            first = not granted and not self._redis.exists(self._memory) and self._unused()
+            keys = [self._memory, *granted]
+            with self._redis.pipeline(transaction=False) as pipe:
+                _OPEN.evaluate(pipe, keys, [run_id, int(keeps), int(first), *granted.values()])
+                self._take.load(pipe)
+                self._return.load(pipe)
+                self._life = pipe.execute()[0]
+
+    def _granted(self) -> dict[str, str]:
+        """Of each window its last permit granted to this process that must still count, by the window's key."""
+        now = time.monotonic()
+        latest = list(self._latest.values())
+        latest.sort(key=lambda one: one[1])
+        return {
+            self._key(claim): f"{grant.name}:1"
+            for grant, at in latest
+            for claim in grant.claims
+            if now - at < claim.rule.interval * _SURE
+        }
 
     def give_back(self, grant: Grant) -> None:
         """The answer is back. Without this the permits count for as long as any request may last.
@@ -94,7 +162,7 @@ class Permits:
         for claim in grant.claims:
             args += [int(claim.rule.interval * _MICROS), claim.weight]
         if grant.claims:
-            self._run((_RETURN, [self._key(claim) for claim in grant.claims], args))
+            self._run((self._return, [self._key(claim) for claim in grant.claims], args))
 
     def cool_down(self, endpoint: str, seconds: float) -> None:
         """Nobody asks `endpoint` for so long: the venue said so."""
@@ -123,7 +191,7 @@ class Permits:
             try:
                 return self._direct.call(*call)
             except RedisForgot:
-                # Permits say nothing of what Redis remembers of orders: whoever needs the scripts loads them.
+                # Permits say nothing of what Redis remembers of orders: whoever needs the scripts opens it.
                 self.prepare()
                 return self._direct.call(*call)
 

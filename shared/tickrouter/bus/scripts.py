@@ -29,6 +29,10 @@ class Script:
         """Make the server know it."""
         redis.script_load(self._text)
 
+    def evaluate(self, redis: Redis, keys: list[str], args: list[Any]) -> None:
+        """Run it by its text, on a server that need not know it; `redis` may be a pipeline."""
+        redis.eval(self._text, len(keys), *keys, *args)
+
     def call(self, redis: Redis, keys: list[str], args: list[Any]) -> Any:
         """Run it.
 

@@ -85,22 +85,32 @@ def claims(rules: tuple[Rule, ...], endpoint: str, *, account: str, ip: str) -> 
 class Window:
     """One window as bus/lua/permit.lua keeps it: the model that the script is compared with.
 
-    A permit is held until its answer is back and one interval has passed since. Times are in microseconds.
+    A permit is held until its answer is back and one interval has passed since. A window whose permits were forgotten
+    counts as spent for one interval. Times are in microseconds.
     """
 
     def __init__(self, interval: int, held: int) -> None:
         self._interval = interval
         self._held = held
         self._ends: dict[str, int] = {}
+        self._spent_until = 0
+
+    def forget(self, now: int, *, empty: bool = True) -> None:
+        """Its permits are gone, all of them or (not `empty`) nobody knows how many."""
+        if empty:
+            self._ends = {}
+        self._spent_until = now + self._interval
 
     def wait(self, usable: int, weight: int, now: int) -> int:
         """Microseconds after which to ask again; 0 where permits can be taken now."""
         self._ends = {name: end for name, end in self._ends.items() if end > now}
+        spent = max(self._spent_until - now, 0)
         over = len(self._ends) + weight - usable
         if over <= 0:
-            return 0
+            return spent
         ends = sorted(self._ends.values())
-        return min(ends[over - 1] - now + 1, self._interval) if over <= len(ends) else self._interval
+        until_free = min(ends[over - 1] - now + 1, self._interval) if over <= len(ends) else self._interval
+        return max(spent, until_free)
 
     def take(self, name: str, weight: int, now: int) -> None:
         """Take permits under a name that is new."""

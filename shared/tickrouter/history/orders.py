@@ -42,6 +42,19 @@ def is_known(db: Database[Document], account: str, client_oid: str) -> bool:
         raise StorageError(f"MongoDB: orders of {account}: {error}") from error
 
 
+def is_unused(db: Database[Document], venue: str) -> bool:
+    """True if the copy knows no order of any account at a venue.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    try:
+        # Ids begin with the account, which begins with the venue; "0" is what follows "/".
+        return db.orders.find_one({"_id": {"$gte": f"{venue}/", "$lt": f"{venue}0"}}, {"_id": 1}) is None
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: orders at {venue}: {error}") from error
+
+
 def _newest(db: Database[Document], query: Document) -> Document | None:
     try:
         return db.events.find_one(query, sort=[("epoch", DESCENDING), ("seq", DESCENDING)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -116,7 +117,7 @@ def orders_redis(tmp_path: Path) -> Iterator[Server]:
 def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
     venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
 ) -> None:
-    settings: dict[str, Any] = {"capabilities": {"visibility_lag": 0.5, "stamp_tolerance": 0.5}}
+    settings: dict[str, Any] = {"capabilities": {"visibility_lag": 0.5, "stamp_tolerance": 0.5}, "longest_window": 2.0}
     with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **settings) as router:
         router.start()
         account = Account.parse(router.account)
@@ -129,13 +130,16 @@ def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
         store_orders(db, [(1, order), (1, _imagined(order, never))])
         db.events.insert_one({"_id": "x", "account": str(account), "epoch": 1, "seq": 9, "type": "halt", "fact": "run"})
         router.redis.flushall()
+        wiped = time.time_ns()
         router.wait(copied, "New", timeout=20)
         assert router.wait(never, "NeverPlaced", timeout=20).exchange_oid is None
         until(lambda: any(event.type == "foreign" for event in router.events()), 20)
         assert {event.epoch for event in router.events()} == {2}
         assert "redis_forgot" in alarms(router)
         assert len(venue.ledger()["orders"]) == 2
-        router.wait(router.place("b", "92", "1"), "New")
+        placed = router.wait(router.place("b", "92", "1"), "New")
+        # What was sent before nobody knows any more, so one window passes before anything is.
+        assert (placed.stamp or 0) - wiped >= 2e9
 
 
 def _imagined(order: Any, client_oid: str) -> Any:

@@ -1,17 +1,24 @@
 -- Take permits of every window of a request at once, or of none, on this server's own clock.
 -- A permit is held until the answer is back and one interval has passed since (permit_return.lua): the venue counted
 -- the request at some moment in between, so no window of the venue, whatever its phase, sees more than we grant.
--- KEYS[1] permit:{venue}:cooldown:<endpoint>  string  set while the venue wants quiet
--- KEYS[2..] permit:{venue}:<rule>:<scope>     zset    one member a permit, by the time it ends in microseconds
+-- Permits that this server forgot may have been used: every window counts as spent for one interval after that.
+-- KEYS[1] permit:{venue}:memory:server        hash    life: its name; since: when the server was last found to have
+--                                                     forgotten, or 0
+-- KEYS[2] permit:{venue}:cooldown:<endpoint>  string  set while the venue wants quiet
+-- KEYS[3..] permit:{venue}:<rule>:<scope>     zset    one member a permit, by the time it ends in microseconds
 -- ARGV[1] a name that is new for each request; ARGV[2] microseconds for which a permit is held whose answer never
--- comes; then for each window: usable, interval in microseconds, weight
--- Returns 0 for go, else the microseconds after which to ask again.
+-- comes; ARGV[3] the memory's name as the caller knows it; then for each window: usable, interval in microseconds, weight
+-- Returns 0 for go, the microseconds after which to ask again, or -1 if it has to be opened first (permit_open.lua).
 local held = tonumber(ARGV[2])
-local wait = redis.call('PTTL', KEYS[1]) * 1000
+local memory = redis.call('HMGET', KEYS[1], 'life', 'since')
+if memory[1] ~= ARGV[3] then return -1 end
+local since = tonumber(memory[2])
+local wait = redis.call('PTTL', KEYS[2]) * 1000
 if wait < 0 then wait = 0 end
-for i = 2, #KEYS do
-  local usable, interval, weight = tonumber(ARGV[3 * i - 3]), tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
+for i = 3, #KEYS do
+  local usable, interval, weight = tonumber(ARGV[3 * i - 5]), tonumber(ARGV[3 * i - 4]), tonumber(ARGV[3 * i - 3])
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+  wait = math.max(wait, since + interval - now)
   local over = redis.call('ZCARD', KEYS[i]) + weight - usable
   if over > 0 then
     local freed = redis.call('ZRANGE', KEYS[i], over - 1, over - 1, 'WITHSCORES')
@@ -21,8 +28,8 @@ for i = 2, #KEYS do
   end
 end
 if wait > 0 then return wait end
-for i = 2, #KEYS do
-  local interval, weight = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
+for i = 3, #KEYS do
+  local interval, weight = tonumber(ARGV[3 * i - 4]), tonumber(ARGV[3 * i - 3])
   for n = 1, weight do redis.call('ZADD', KEYS[i], now + held + interval, ARGV[1] .. ':' .. n) end
   redis.call('PEXPIRE', KEYS[i], math.ceil((held + interval) / 1000) + 1000)
 end
