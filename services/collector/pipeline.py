@@ -68,6 +68,7 @@ class Pipeline:
         # Seen while another collector, or nobody yet, records: they become backfill when it is our turn.
         self._early: deque[Trade] = deque(maxlen=EARLY_TRADES)
         self._states: dict[str, tuple[FeedState, str]] = {ALL: ("down", "not connected yet")}
+        self._is_down = True
         self._told_session: Session | None = None
         self._last_seen: int | None = None
         self._lost_since: int | None = None
@@ -99,7 +100,7 @@ class Pipeline:
         if self._lost_since is None:
             seen = [time for time in (self._last_seen, drained) if time is not None]
             self._lost_since = min(seen, default=None)
-        self._states = {ALL: ("down", cause)}
+        self._states = {}
         self._tell(items, "down", cause, ALL, now)
         for kind in self._kinds:
             self._turn(items, kind, "missing", f"no connection: {cause}", now, self._lost_since)
@@ -118,7 +119,8 @@ class Pipeline:
         # By exact type, the frequent ones first: isinstance asks the class's own class.
         if type(fact) is TickerSeen:
             self._seen(items, "tick", now)
-            self._keep_tick(items, self._merge.on_ticker(fact, now), now)
+            if (tick := self._merge.on_ticker(fact, now)) is not None:
+                self._keep_tick(items, tick, now)
         elif type(fact) is BookDiff or type(fact) is BookSnapshot:
             self._seen(items, "book", now)
             self._book_facts = self._book_facts[1], now
@@ -217,10 +219,6 @@ class Pipeline:
             "counts": dict(sorted(dict(self.counts).items())),
         }
 
-    @property
-    def _is_down(self) -> bool:
-        return self._states[ALL][0] == "down"
-
     def _greet(self, items: list[Item], now: int) -> None:
         """The first fact after a connect: the feed is live, and what lies between is missing."""
         self._announce(items, now)
@@ -231,6 +229,7 @@ class Pipeline:
             self._tell(items, "live", "connected", ALL, now)
         else:
             self._states[ALL] = "live", "connected again"
+            self._is_down = False
             self._gap(items, "no connection", ALL, since, now)
             self.wants_trades = True
         for kind in self._kinds:
@@ -286,10 +285,10 @@ class Pipeline:
                 self._add(items, "trade", trade, now)
             else:
                 self._backfill(items, trade)
-        if fact.live:
-            self._keep_tick(items, self._merge.on_trade(trade, now), now)
-        else:
+        if not fact.live:
             self._merge.on_past_trade(trade)
+        elif (tick := self._merge.on_trade(trade, now)) is not None:
+            self._keep_tick(items, tick, now)
 
     def _backfill(self, items: list[Item], trade: Trade) -> None:
         self.counts["trades_backfilled"] += 1
@@ -305,15 +304,18 @@ class Pipeline:
             since, cause = self._book_facts[0] or now, f"book invalid: {outcome.invalidated}"
             self._turn(items, "book", "missing", cause, now, since)
             items += self._claims(self._ledger.point("tick", "missing", cause, (since, now + 1), now))
-        self.counts["book_corrected"] += outcome.corrected
-        self.wants_resync |= outcome.resync
+        if outcome.corrected:
+            self.counts["book_corrected"] += 1
+        if outcome.resync:
+            self.wants_resync = True
         if not outcome.changed:
             return
         if "book" not in self._states or self._states["book"][0] != "live":
             self._tell(items, "live", "book complete", "book", now)
             self._turn(items, "book", "live", "book complete", now)
         bids, asks = self._sync.top(self._levels)
-        self._keep_tick(items, self._merge.on_book(bids, asks, now, exchange_time, self._sync.flags), now)
+        if (tick := self._merge.on_book(bids, asks, now, exchange_time, self._sync.flags)) is not None:
+            self._keep_tick(items, tick, now)
         self._keep_book(items, now, exchange_time)
 
     def _keep_book(self, items: list[Item], now: int, exchange_time: int | None) -> None:
@@ -328,8 +330,8 @@ class Pipeline:
             book = Book(now, *levels, self.contract, self._sync.sequence, exchange_time, self._sync.flags)
             self._add(items, "book", book, now)
 
-    def _keep_tick(self, items: list[Item], tick: Tick | None, now: int) -> None:
-        if tick is not None and "tick" in self._kinds:
+    def _keep_tick(self, items: list[Item], tick: Tick, now: int) -> None:
+        if "tick" in self._kinds:
             self._add(items, "tick", tick, now)
 
     def _take_refused(self, items: list[Item], fact: Refused, now: int) -> None:
@@ -352,6 +354,8 @@ class Pipeline:
         self, items: list[Item], state: FeedState, cause: str, kind: str, now: int, since: int | None = None
     ) -> None:
         self._states[kind] = state, cause
+        if kind == ALL:
+            self._is_down = state == "down"
         self._add(items, FEED, Feed(now, state, cause, self.contract, kind, since), now)
 
     def _add(self, items: list[Item], kind: str, record: Tick | Trade | Book | Feed, now: int) -> None:

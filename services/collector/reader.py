@@ -128,18 +128,18 @@ class Reader(threading.Thread):
     def _take(self, frames: Sequence[bytes], now: int, items: list[Item]) -> None:
         """What one read of the connection gave, received at `now`."""
         self.frames += len(frames)
+        decode, pipelines = self._adapter.decode, self._pipelines
         for frame in frames:
-            for fact in self._adapter.decode(frame, now):
-                if isinstance(fact, Joined):
+            for fact in decode(frame, now):
+                if type(fact) is Joined:
                     self.joined += fact.ok
                     if not fact.ok:
                         self._log.error("subscription refused", answer=fact.text)
                     continue
-                if isinstance(fact, Refused):
+                if type(fact) is Refused:
                     self._refusals.keep(fact, now)
-                contract = fact.trade.contract if isinstance(fact, TradeSeen) else fact.contract
-                if contract is not None:
-                    items += self._pipelines[contract].take(fact, now)
+                if fact.contract is not None:
+                    items += pipelines[fact.contract].take(fact, now)
 
     def _check(self, socket: Socket, now: int, items: list[Item]) -> None:
         for name, sink in self._sinks.items():

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from tickrouter import logs
 from tickrouter.bus.codec import pack_record, unpack_record
@@ -46,6 +47,7 @@ Surplus = Callable[[str, str, EntryId], Iterable[tuple[EntryId, Tick | Trade | B
 Span = tuple[EntryId, EntryId]
 """First and last entry id."""
 
+_CONTRACT = attrgetter("contract")
 _NEVER: EntryId = (2**64, 0)
 """Behind every entry."""
 
@@ -63,7 +65,7 @@ class _Room:
     is_standby: bool = False
     waiting_since: float | None = None
     renewed_at: float = 0.0
-    kept: deque[tuple[float, Entry]] = field(default_factory=deque)
+    kept: deque[tuple[float, Sequence[Entry]]] = field(default_factory=deque)
 
 
 class RedisSink(threading.Thread):
@@ -128,9 +130,17 @@ class RedisSink(threading.Thread):
             self._let_go()
 
     def put(self, items: Sequence[Item]) -> None:
-        """Write records at once where nothing waits and Redis answers; else they wait in the queue."""
-        if items and not self._write_quickly(items):
+        """Write records at once where nothing waits and Redis answers; else they wait in the queue.
+
+        While Redis answers, whoever puts lets the sink catch up, for as long as an answer may take: two threads that
+        compete for the interpreter would leave the slower way of the two in use for good.
+        """
+        if not items:
+            return
+        if not self._write_quickly(items):
             self._queue.put(items)
+            if not self.outage.is_on and not self._ending.is_set():
+                self._queue.wait_empty(QUICK)
 
     def losses(self) -> list[Loss]:
         """What was given up since the last call."""
@@ -149,7 +159,7 @@ class RedisSink(threading.Thread):
 
     def _write_quickly(self, items: Sequence[Item]) -> bool:
         """The fast path; True if the records are stored, or taken and left to the sink's thread."""
-        if self._ending.is_set() or not self._door.acquire(blocking=False):
+        if self._ending.is_set() or self.outage.is_on or not self._door.acquire(timeout=QUICK):
             return False
         try:
             parts = [(self._rooms[contract], own) for contract, own in _by_contract(items)]
@@ -215,12 +225,13 @@ class RedisSink(threading.Thread):
         done = room.publisher.publish(entries, fields, quick=quick)
         now = self._clock.monotonic()
         room.renewed_at = now
-        room.kept.extend((now, entry) for entry in entries[: done.stored])
+        room.kept.append((now, entries if done.stored == len(entries) else entries[: done.stored]))
         while room.kept and now - room.kept[0][0] > KEPT_SECONDS:
             room.kept.popleft()
-        self._queue.settle(stored=items[: done.stored])
         if done.conflict is None:
+            self._queue.settle(stored=items)
             return []
+        self._queue.settle(stored=items[: done.stored])
         self._refused(items[done.stored], done.conflict)
         return items[done.stored + 1 :]
 
@@ -251,7 +262,8 @@ class RedisSink(threading.Thread):
             _log.info("lease taken", contract=contract, session=session.number)
         if not room.is_checked:
             last = room.publisher.last_ids()
-            missing = [entry for _, entry in room.kept if entry.id > last.get(entry.kind, (0, 0))]
+            kept = [entry for _, batch in room.kept for entry in batch]
+            missing = [entry for entry in kept if entry.id > last.get(entry.kind, (0, 0))]
             if missing:
                 done = room.publisher.publish(missing)
                 _log.warning("Redis had lost acknowledged entries, sent again", contract=contract, entries=done.stored)
@@ -364,7 +376,10 @@ class RedisSink(threading.Thread):
                     _log.warning("lease not given up", contract=room.pipeline.contract, error=str(error))
 
 
-def _by_contract(items: Sequence[Item]) -> list[tuple[str, list[Item]]]:
+def _by_contract(items: Sequence[Item]) -> list[tuple[str, Sequence[Item]]]:
+    contracts = set(map(_CONTRACT, items))
+    if len(contracts) == 1:
+        return [(contracts.pop(), items)]
     found: dict[str, list[Item]] = {}
     for item in items:
         found.setdefault(item.contract, []).append(item)

@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Literal
 
 from tickrouter import logs
@@ -34,6 +35,8 @@ GIVEN_UP_PART = 100
 """Without a spill, one such part of the memory is given up at once: one gap, not thousands."""
 
 End = Literal["oldest", "newest"]
+
+_KIND = attrgetter("kind")
 
 _log = logs.get("queue")
 
@@ -77,6 +80,7 @@ class SinkQueue:
         self._told: dict[tuple[str, ...], Item] = {}
         """Of a full queue, what the ledger has to be told all the same: the latest word of each claim."""
         self._taken: dict[int, Item] = {}
+        self._begun: Sequence[Item] | None = None
         self._is_from_spill = False
         self._since: float | None = None
         self._tail_since = 0.0
@@ -104,6 +108,7 @@ class SinkQueue:
             self._count(items, "received", "queued")
             self._since = self._now()
             self._hold(items)
+            self._begun = items
             return True
 
     def wait(self, timeout: float) -> bool:
@@ -127,6 +132,12 @@ class SinkQueue:
         """Say what became of records that were taken."""
         with self._news:
             was = "spilled" if self._is_from_spill else "queued"
+            if stored is self._begun:
+                # All that was begun is stored, as nearly always: no look at each.
+                self._taken = {}
+                self._move(stored, was, "stored")
+                stored = ()
+            self._begun = None
             for items, name in ((stored, "stored"), (refused, "refused"), (given_up, "given_up")):
                 own = [item for item in items if self._taken.pop(id(item), None) is not None]
                 self._move(own, was, name)
@@ -136,6 +147,13 @@ class SinkQueue:
                 self._spill.settle()
                 self._is_from_spill = False
             self._since = self._now() if self._is_waiting() else None
+            if self._since is None:
+                self._news.notify_all()
+
+    def wait_empty(self, timeout: float) -> bool:
+        """Wait until nothing waits any more, at most `timeout` seconds."""
+        with self._news:
+            return self._news.wait_for(lambda: not self._is_waiting(), timeout)
 
     def stall(self) -> None:
         """The sink got nowhere: what has waited for long goes to disk."""
@@ -319,4 +337,7 @@ class SinkQueue:
 
 
 def _by_kind(items: Iterable[Item]) -> Counter[str]:
-    return Counter(item.kind for item in items if item.kind not in LEDGER)
+    counts = Counter(map(_KIND, items))
+    for kind in LEDGER:
+        counts.pop(kind, None)
+    return counts

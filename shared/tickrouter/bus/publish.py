@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from redis.exceptions import RedisError, ResponseError
 
 from tickrouter.bus.connection import Redis
@@ -22,7 +23,7 @@ ALIVE = "alive"
 """Field of `through:{contract}`: the writer's last sign of life, ns."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One record on its way: kind, id, and the msgpack of its short list."""
 
     kind: str
@@ -163,8 +164,9 @@ class Publisher:
         for item in fields.items():
             args += item
         args += self._stream_args
+        kinds = self._kinds
         for entry in entries:
-            args += (self._kinds[entry.kind], text_of(entry.id), entry.data)
+            args += (kinds[entry.kind], text_of(entry.id), entry.data)
         try:
             way = self._quick if quick else self._way
             answer = way.call(_PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args)

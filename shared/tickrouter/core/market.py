@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, final
 
 import msgspec
 
@@ -18,6 +18,10 @@ class TradeSeen(msgspec.Struct, frozen=True, gc=False):
 
     trade: Trade
     live: bool
+
+    @property
+    def contract(self) -> str:
+        return self.trade.contract
 
 
 class TickerSeen(msgspec.Struct, frozen=True, gc=False):
@@ -56,6 +60,7 @@ class BookDiff(msgspec.Struct, frozen=True, gc=False):
     flags: int = 0
 
 
+@final
 class Joined(msgspec.Struct, frozen=True, gc=False):
     """The venue's answer to a subscription."""
 
