@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tickrouter.bus.worklists import Entry
 from tickrouter.core import order_events

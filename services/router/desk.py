@@ -71,6 +71,8 @@ class Desk:
         self.counts: dict[str, int] = {}
         self._lanes: dict[str, Lane] = {}
         self._by_exchange_oid: dict[str, Lane] = {}
+        self._settling: set[str] = set()
+        """Orders that are final, but not done: fills are pending."""
         self._done: OrderedDict[str, Lane] = OrderedDict()
         self._lock = threading.Lock()
         self._senders = ThreadPoolExecutor(router.workers, thread_name_prefix=f"send-{account}")
@@ -110,6 +112,12 @@ class Desk:
         """Lanes of orders that are not done."""
         with self._lock:
             return list(self._lanes.values())
+
+    @property
+    def open_orders(self) -> int:
+        """How many orders are not final."""
+        with self._lock:
+            return len(self._lanes) - len(self._settling)
 
     def never_signed(self) -> frozenset[str]:
         """Orders that were admitted and of which this process knows that no request was ever signed."""
@@ -156,8 +164,13 @@ class Desk:
         if not order.is_done:
             self._lanes[order.client_oid] = lane
             self._done.pop(order.client_oid, None)
+            if order.status.is_final:
+                self._settling.add(order.client_oid)
+            else:
+                self._settling.discard(order.client_oid)
             return
         self._lanes.pop(order.client_oid, None)
+        self._settling.discard(order.client_oid)
         self._done[order.client_oid] = lane
         while len(self._done) > DONE_KEPT:
             _, old = self._done.popitem(last=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from decimal import Decimal
 
 from tickrouter.bus.codec import unpack_record
@@ -21,7 +21,7 @@ _MS = 1_000_000
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 RECENT = 10_000
-"""Places remembered for rates and duplicates."""
+"""Kinds of places remembered, for duplicates."""
 CLOCK_USE = 0.8
 """Part of the venue's tolerance that our uncertainty about its clock may take."""
 
@@ -35,7 +35,8 @@ class Guard:
         self.limits = limits
         self.outbox_full = False
         self._denial = denial
-        self._recent: deque[tuple[int, tuple[object, ...]]] = deque(maxlen=RECENT)
+        self._last_minute: deque[int] = deque()
+        self._last_of: OrderedDict[tuple[object, ...], int] = OrderedDict()
 
     def denial_of(self, command: Command, order: Order, now: int) -> Reason | None:
         """Why it is denied, or None."""
@@ -44,7 +45,12 @@ class Guard:
 
     def admitted(self, command: Command, now: int) -> None:
         """Count a place that was admitted."""
-        self._recent.append((now, _likeness(command)))
+        self._last_minute.append(now)
+        like = _likeness(command)
+        self._last_of[like] = now
+        self._last_of.move_to_end(like)
+        while len(self._last_of) > RECENT:
+            self._last_of.popitem(last=False)
 
     def _clock(self) -> Reason | None:
         tolerance = self._desk.proof.tolerance
@@ -83,13 +89,13 @@ class Guard:
 
     def _load(self, command: Command, now: int) -> Load:
         limits = self.limits
-        open_orders = sum(not lane.order.status.is_final for lane in self._desk.open_lanes())
-        last_minute = sum(at > now - _MINUTE for at, _ in self._recent)
-        like = _likeness(command)
-        twin = max((at for at, kind in self._recent if kind == like), default=None)
+        while self._last_minute and self._last_minute[0] <= now - _MINUTE:
+            self._last_minute.popleft()
+        twin = self._last_of.get(_likeness(command))
         base = command.contract.base if command.contract is not None else ""
         held = self._held(base) if base in limits.max_position else Decimal(0)
-        return Load(open_orders, last_minute, None if twin is None else (now - twin) / _SECOND, held)
+        twin_age = None if twin is None else (now - twin) / _SECOND
+        return Load(self._desk.open_orders, len(self._last_minute), twin_age, held)
 
     def _held(self, base: str) -> Decimal:
         balance = read_balances(self._desk.redis, self._desk.account).get(base)

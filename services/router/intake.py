@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tickrouter import logs
 from tickrouter.bus.codec import unpack_map
@@ -61,8 +62,8 @@ class Intake:
     def run(self) -> None:
         """One of several threads, until the tenure ends: lead, that is read and admit; then send what was read.
 
-        Whoever leads reads the queue alone, so commands are admitted in their order. It passes the lead on just
-        before its own order's request leaves, so no order is handed from thread to thread on its way out.
+        Whoever leads reads the queue alone, so commands are admitted in their order. It passes the lead on as soon as
+        its own order's request has left, so no order is handed from thread to thread on its way out.
         """
         while not self._desk.stop.is_set():
             with self._followers:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from tickrouter import logs
+from tickrouter.bus.direct import Call
 from tickrouter.bus.journal import Journal, StepOutcome
 from tickrouter.clock import Clock
 from tickrouter.core import order_life
@@ -34,12 +35,19 @@ class Lane:
     def __repr__(self) -> str:
         return f"Lane({self.order.client_oid}, {self.order.status})"
 
-    def apply(self, fact: Fact, *, guard_ms: int | None = None) -> StepOutcome | Literal["ILLEGAL"]:
+    def apply(
+        self, fact: Fact, *, guard_ms: int | None = None, rider: Call | None = None
+    ) -> StepOutcome | Literal["ILLEGAL", "NOTHING"]:
         """Journal what a fact comes to. Facts that change nothing write nothing.
 
+        Args:
+            fact: what happened.
+            guard_ms: see `Journal.step`.
+            rider: a call that goes along in the write, if there is one.
+
         Returns:
-            DONE if it is written (or changes nothing), the guard's word if it forbade it, ILLEGAL if such a fact
-            cannot happen to the order as it stands; that is logged and changes nothing.
+            DONE if it is written, NOTHING if it changes nothing, the guard's word if it forbade it, ILLEGAL if such a
+            fact cannot happen to the order as it stands; that is logged and changes nothing.
 
         Raises:
             LeaseLost, RedisForgot, StorageError: not written, as far as known.
@@ -51,8 +59,8 @@ class Lane:
                 logs.get("lane").warning("fact that cannot happen", error=str(error), fact=repr(fact)[:300])
                 return "ILLEGAL"
             if change.is_empty:
-                return "DONE"
-            outcome = self._journal.step(change, guard_ms=guard_ms, watch=self._watch(fact, change))
+                return "NOTHING"
+            outcome = self._journal.step(change, guard_ms=guard_ms, watch=self._watch(fact, change), rider=rider)
             if outcome == "CONFLICT":
                 raise StorageError(f"journal of {self.order.client_oid} is not where this router left it")
             if outcome not in ("DONE", "REPEAT"):

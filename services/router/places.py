@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tickrouter.bus.journal import Admission
 from tickrouter.bus.permits import Grant
 from tickrouter.bus.worklists import Entry
 from tickrouter.core import order_life
-from tickrouter.core.facts import Denied, Forgotten
+from tickrouter.core.facts import Deferred, Denied, Forgotten, Sending
 from tickrouter.core.order_events import first_event
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
@@ -16,10 +16,10 @@ from tickrouter.model.order import Order, Status
 
 from .desk import Desk
 from .guard import Guard
-from .sender import Sender, Task
+from .sender import DENIALS, Sender, Task, deadline_ms
 
 _MS = 1_000_000
-_HALT = Reason("halt", "the account is halted: no new order is taken")
+_NO_PERMIT = Reason("permit", "signed, and not sent: its permits were not free")
 _DUPLICATE = Reason("duplicate", "an order with this client_oid is in the journal")
 
 
@@ -40,51 +40,78 @@ class Places:
         now = self._desk.clock.now()
         order = _order(entry, command, self._desk.router.ttl_ms)
         first, denial = self._first_step(entry, command, order, now)
-        event = first_event(first, now)
-        grant: Grant | None = None
-        if denial is None and first.status is Status.PENDING_NEW and self._sender.is_idle:
-            outcome, grant = self._admit_with_permits(entry, first, event, forget_before_ms)
-        else:
-            outcome = self._desk.journal.admit_place(entry, first, event, forget_before_ms=forget_before_ms)
+        if first.status is Status.PENDING_NEW and self._sender.is_idle:
+            return self._send_at_once(entry, command, first, now, forget_before_ms)
+        outcome = self._desk.journal.admit_place(
+            entry, first, first_event(first, now), forget_before_ms=forget_before_ms
+        )
         self._desk.count(f"place_{outcome.lower()}")
-        if outcome != "ADMITTED" and grant is not None:
-            self._desk.venue.give_back(grant)
-        if outcome in ("HALTED", "DUPLICATE"):
-            self._refused(entry, command, order, outcome, forget_before_ms)
-        elif outcome == "REPEAT":
-            self._go_on_after_repeat(command)
+        if outcome != "ADMITTED":
+            self._not_admitted(entry, command, order, outcome, forget_before_ms)
         elif denial is not None:
             self._desk.count("denied")
         else:
-            return self._admitted(command, first, grant, now)
+            self._guard.admitted(command, now)
+            lane = self._desk.add(first)
+            if first.status is Status.PENDING_NEW:
+                self._sender.place(lane)
         return None
 
-    def _admit_with_permits(
-        self, entry: Entry, first: Order, event: Event, forget_before_ms: int
-    ) -> tuple[Admission, Grant | None]:
-        wanted, call = self._desk.venue.permits.asking(self._sender.place_endpoint(first))
-        outcome, answer = self._desk.journal.admit_place_with_permits(
-            entry, first, event, call, forget_before_ms=forget_before_ms
+    def _send_at_once(
+        self, entry: Entry, command: Command, first: Order, now: int, forget_before_ms: int
+    ) -> Task | None:
+        """Nobody waits for permits: sign first, then admission, permits and the step `sending` are one write."""
+        venue = self._desk.venue
+        stamp = venue.clock.stamp()
+        request = venue.adapter.place(first, stamp)
+        change = order_life.apply(first, Sending(stamp, request.digest), now)
+        wanted, call = venue.permits.asking(request.endpoint)
+        outcome, answer = self._desk.journal.admit_sending(
+            entry,
+            change,
+            first_event(first, now),
+            call,
+            deadline_ms=deadline_ms(first),
+            forget_before_ms=forget_before_ms,
         )
-        taken = self._desk.venue.permits.granted(wanted, answer)
-        return outcome, taken if isinstance(taken, Grant) else None
-
-    def _admitted(self, command: Command, first: Order, grant: Grant | None, now: int) -> Task | None:
+        taken = venue.permits.granted(wanted, answer)
+        self._desk.count(f"place_{outcome.lower()}")
+        if outcome == "REPEAT" and self._is_ours(change.order):
+            # The answer to this very write was lost, and it was sent again.
+            outcome = "ADMITTED"
+        if outcome != "ADMITTED":
+            if isinstance(taken, Grant):
+                venue.give_back(taken)
+            self._not_admitted(entry, command, first, outcome, forget_before_ms)
+            return None
         self._guard.admitted(command, now)
-        lane = self._desk.add(first)
-        if grant is not None:
-            return self._sender.task(lane, grant)
-        if first.status is Status.PENDING_NEW:
-            self._sender.place(lane)
+        lane = self._desk.add(change.order)
+        if isinstance(taken, Grant):
+            return self._sender.task(lane, request, taken)
+        lane.apply(Deferred(_NO_PERMIT))
+        self._sender.place(lane)
         return None
+
+    def _is_ours(self, signed: Order) -> bool:
+        """True if the journal holds the order as this thread has just signed it, and as nobody sent it."""
+        lane = self._desk.lane(signed.client_oid)
+        return lane is not None and lane.order == signed
+
+    def _not_admitted(
+        self, entry: Entry, command: Command, order: Order, outcome: Admission, forget_before_ms: int
+    ) -> None:
+        if outcome == "REPEAT":
+            self._go_on_after_repeat(command)
+        else:
+            self._refused(entry, command, order, outcome, forget_before_ms)
 
     def _refused(self, entry: Entry, command: Command, order: Order, outcome: Admission, forget_before_ms: int) -> None:
-        """Nothing was written: the account is halted, or the client id is taken. Say so."""
+        """Nothing was written: the account is halted, the order too old, or the client id taken. Say so."""
         self._desk.count("denied")
         now = self._desk.clock.now()
         journal = self._desk.journal
-        if outcome == "HALTED":
-            denied = order_life.apply(order, Denied(_HALT), now).order
+        if outcome in DENIALS:
+            denied = order_life.apply(replace(order, step=0), Denied(DENIALS[outcome]), now).order
             outcome = journal.admit_place(entry, denied, first_event(denied, now), forget_before_ms=forget_before_ms)
         if outcome == "DUPLICATE":
             event = Event(self._desk.account, "command_denied", now, command=command.id, reason=_DUPLICATE)

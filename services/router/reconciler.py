@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tickrouter import logs
 from tickrouter.core.facts import Executed, Seen, VenueFill, VenueOrder

@@ -16,6 +16,7 @@ from tickrouter.core.facts import (
     CancelSending,
     Deferred,
     Denied,
+    Fact,
     Refused,
     Sending,
     Unanswered,
@@ -24,6 +25,8 @@ from tickrouter.core.order_life import Change
 from tickrouter.errors import AmbiguousError, DefiniteError, StorageError, VenueError, is_retryable
 from tickrouter.model.event import Reason
 from tickrouter.model.order import Order, Status
+from tickrouter.transport.http import Sent
+from tickrouter.venues.request import Request
 
 from .desk import Desk
 from .lane import Lane
@@ -31,14 +34,13 @@ from .tracker import CANCELING, Tracker
 from .works import Works
 
 _MS = 1_000_000
-_DENIALS = {
-    "HALT": Reason("halt", "the account is halted: no new order leaves"),
-    "AGE": Reason("age", "older than its ttl before it could be sent"),
-}
+_HALT = Reason("halt", "the account is halted: no new order leaves")
+DENIALS = {"HALT": _HALT, "HALTED": _HALT, "AGE": Reason("age", "older than its ttl before it could be sent")}
+"""Why an order is denied, by the word with which a script forbade it."""
 
 
-Task = Callable[[Callable[[], None]], None]
-"""Sends one order in the caller's thread; calls what it is given just before the request leaves."""
+Task = Callable[[Sent], None]
+"""Sends one order in the caller's thread; calls what it is given as soon as the request has left."""
 
 
 class Sender:
@@ -72,9 +74,9 @@ class Sender:
         """`METHOD /path` of a place."""
         return self._endpoint("place", lambda: self._desk.venue.adapter.place(order, 0).endpoint)
 
-    def task(self, lane: Lane, grant: Grant) -> Task:
-        """What sends an order whose permits are taken."""
-        return partial(self._place, lane, grant)
+    def task(self, lane: Lane, request: Request, grant: Grant) -> Task:
+        """What sends an order whose permits are taken and whose request is journaled."""
+        return partial(self._post, lane, request, grant)
 
     def cancel(self, lane: Lane) -> None:
         """Send a cancel when its turn comes; one that waits already is enough."""
@@ -114,48 +116,63 @@ class Sender:
         if grant is not None:
             self._desk.send(self._place, lane, grant)
         elif lane.order.status is Status.PENDING_NEW:
-            lane.apply(Denied(_DENIALS["AGE"]))
+            lane.apply(Denied(DENIALS["AGE"]))
 
     def _may_leave(self, lane: Lane) -> bool:
         order = lane.order
-        return order.status is Status.PENDING_NEW and self._desk.clock.now() < _deadline_ms(order) * _MS
+        return order.status is Status.PENDING_NEW and self._desk.clock.now() < deadline_ms(order) * _MS
 
-    def _place(self, lane: Lane, grant: Grant, leaving: Callable[[], None] = lambda: None) -> None:
+    def _place(self, lane: Lane, grant: Grant) -> None:
         venue = self._desk.venue
         if lane.order.status is not Status.PENDING_NEW or lane.order.stamp is not None:
             venue.give_back(grant)
             return
         stamp = venue.clock.stamp()
         request = venue.adapter.place(lane.order, stamp)
-        outcome = lane.apply(Sending(stamp, request.digest), guard_ms=_deadline_ms(lane.order))
-        if outcome in _DENIALS:
-            lane.apply(Denied(_DENIALS[outcome]))
+        outcome = lane.apply(Sending(stamp, request.digest), guard_ms=deadline_ms(lane.order))
+        if outcome in DENIALS:
+            lane.apply(Denied(DENIALS[outcome]))
         elif outcome == "CANCEL":
             self._is_called_off(lane)
         if outcome != "DONE":
             venue.give_back(grant)
             return
-        leaving()
+        self._post(lane, request, grant)
+
+    def _post(self, lane: Lane, request: Request, grant: Grant, sent: Sent = lambda: None) -> None:
+        """Send what is journaled as about to leave, and journal what comes of it."""
+        venue = self._desk.venue
+        # Without an answer the permits stay taken for as long as the request may still reach the venue.
+        returned: Grant | None = None
         try:
-            exchange_oid = venue.send(request, venue.adapter.read_placed, grant)
+            answer = venue.exchange(request, sent)
+            returned = grant
+            fact: Fact = Accepted(venue.read(request, answer, venue.adapter.read_placed))
         except DefiniteError as error:
-            self._not_taken(lane, error)
+            self._not_taken(lane, error, returned)
+            return
         except AmbiguousError as error:
             self._log.warning("no answer to a place", client_oid=lane.order.client_oid, error=str(error))
-            lane.apply(Unanswered(_reason(error)))
+            fact = Unanswered(_reason(error))
         except StorageError:
             raise
         except Exception as error:
             lane.apply(Unanswered(Reason("fault", f"{type(error).__name__}: {error}"[:300])))
             raise
-        else:
-            lane.apply(Accepted(exchange_oid))
+        self._journal_answer(lane, fact, returned)
 
-    def _not_taken(self, lane: Lane, error: DefiniteError) -> None:
+    def _journal_answer(self, lane: Lane, fact: Fact, returned: Grant | None) -> None:
+        """The permits of an answered request go back in the same write."""
+        venue = self._desk.venue
+        call = venue.permits.returning(returned) if returned is not None else None
+        if lane.apply(fact, rider=call) != "DONE" and returned is not None:
+            venue.give_back(returned)
+
+    def _not_taken(self, lane: Lane, error: DefiniteError, returned: Grant | None) -> None:
         if not is_retryable(error):
-            lane.apply(Refused(_reason(error)))
+            self._journal_answer(lane, Refused(_reason(error)), returned)
             return
-        lane.apply(Deferred(_reason(error)))
+        self._journal_answer(lane, Deferred(_reason(error)), returned)
         if self._is_called_off(lane):
             return
         if error.kind == "nonce":
@@ -191,7 +208,7 @@ class Sender:
     def _cancel(self, lane: Lane, grant: Grant) -> None:
         venue = self._desk.venue
         exchange_oid = lane.order.exchange_oid
-        if exchange_oid is None or lane.apply(CancelSending()) != "DONE":
+        if exchange_oid is None or lane.apply(CancelSending()) not in ("DONE", "NOTHING"):
             venue.give_back(grant)
             return
         request = venue.adapter.cancel(exchange_oid, venue.clock.stamp())
@@ -238,7 +255,8 @@ class Sender:
         return self._endpoints[kind]
 
 
-def _deadline_ms(order: Order) -> int:
+def deadline_ms(order: Order) -> int:
+    """When an order is too old to be sent, ms since 1970 UTC."""
     return order.created // _MS + order.ttl_ms
 
 

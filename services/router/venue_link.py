@@ -12,7 +12,7 @@ from tickrouter import logs
 from tickrouter.bus.permits import Grant, Permits
 from tickrouter.clock import Clock
 from tickrouter.errors import DefiniteError, StorageError
-from tickrouter.transport.http import HttpClient
+from tickrouter.transport.http import HttpClient, Sent
 from tickrouter.venues.request import Answer, Request
 from tickrouter.venues.trading import TradingAdapter
 
@@ -85,15 +85,20 @@ class VenueLink:
         """The answer to a request that was not sent by `send` is back."""
         self._returns.put(grant)
 
-    def send(self, request: Request, read: Read[T], grant: Grant) -> T:
-        """Send a signed request once and read its answer.
+    def exchange(self, request: Request, sent: Sent = lambda: None) -> Answer:
+        """Send a signed request once; `sent` is called when it has left.
+
+        Raises:
+            AmbiguousError: no answer.
+        """
+        return self._http.send(request, sent=sent)
+
+    def read(self, request: Request, answer: Answer, read: Read[T]) -> T:
+        """What an answer says; after a refusal by limit nobody asks that endpoint for a while.
 
         Raises:
             DefiniteError, AmbiguousError: see `tickrouter.errors`.
         """
-        # Without an answer the permits stay taken for as long as the request may still reach the venue.
-        answer = self._http.send(request)
-        self._returns.put(grant)
         try:
             return read(answer)
         except DefiniteError as error:
@@ -102,6 +107,17 @@ class VenueLink:
                 self._log.warning("refused by limit", endpoint=request.endpoint, seconds=seconds)
                 self.permits.cool_down(request.endpoint, seconds)
             raise
+
+    def send(self, request: Request, read: Read[T], grant: Grant) -> T:
+        """Send a signed request once, return its permits and read its answer.
+
+        Raises:
+            DefiniteError, AmbiguousError: see `tickrouter.errors`.
+        """
+        # Without an answer the permits stay taken for as long as the request may still reach the venue.
+        answer = self.exchange(request)
+        self._returns.put(grant)
+        return self.read(request, answer, read)
 
     def run_returns(self) -> None:
         """Until the router ends: return permits whose answers are back, off the path of orders."""

@@ -13,20 +13,29 @@ from typing import Any
 def journal_after_sending() -> None:
     """The step `sending` is written when the answer is back, together with what it says."""
     from services.router.lane import Lane
+    from tickrouter.bus.journal import Journal
     from tickrouter.core.facts import Sending
+    from tickrouter.core.order_life import Change
 
-    real = Lane.apply
-    held: dict[int, Sending] = {}
+    real_apply, real_admit = Lane.apply, Journal.admit_sending
+    held: dict[str, tuple[Any, Sending]] = {}
 
-    def apply(self: Any, fact: Any, *, guard_ms: int | None = None) -> Any:
+    def admit_sending(self: Any, entry: Any, change: Any, *rest: Any, **given: Any) -> Any:
+        order = change.order
+        held[order.client_oid] = change.before, Sending(order.stamp, order.digest)
+        return real_admit(self, entry, Change(change.before, change.before, ()), *rest, **given)
+
+    def apply(self: Any, fact: Any, **given: Any) -> Any:
         if isinstance(fact, Sending):
-            held[id(self)] = fact
+            held[self.order.client_oid] = self.order, fact
             return "DONE"
-        late = held.pop(id(self), None)
+        late = held.pop(self.order.client_oid, None)
         if late is not None:
-            real(self, late)
-        return real(self, fact, guard_ms=guard_ms)
+            self.order, sending = late
+            real_apply(self, sending)
+        return real_apply(self, fact, **given)
 
+    Journal.admit_sending = admit_sending
     Lane.apply = apply
 
 
@@ -34,15 +43,15 @@ def sign_again_on_waking() -> None:
     """The request is signed when it leaves, not before it is journaled: a router that slept sends a fresh stamp."""
     from services.router.venue_link import VenueLink
 
-    real = VenueLink.send
+    real = VenueLink.exchange
 
-    def send(self: Any, request: Any, read: Any, grant: Any) -> Any:
+    def exchange(self: Any, request: Any, *rest: Any) -> Any:
         if request.method == "POST":
             fresh = self.adapter._signer.headers(self.clock.stamp() // 1_000_000)
             request = replace(request, headers={**request.headers, **fresh})
-        return real(self, request, read, grant)
+        return real(self, request, *rest)
 
-    VenueLink.send = send
+    VenueLink.exchange = exchange
 
 
 def resend_on_timeout() -> None:
@@ -50,15 +59,15 @@ def resend_on_timeout() -> None:
     from services.router.venue_link import VenueLink
     from tickrouter.errors import AmbiguousError
 
-    real = VenueLink.send
+    real = VenueLink.exchange
 
-    def send(self: Any, request: Any, read: Any, grant: Any) -> Any:
+    def exchange(self: Any, request: Any, *rest: Any) -> Any:
         try:
-            return real(self, request, read, grant)
+            return real(self, request, *rest)
         except AmbiguousError:
-            return real(self, request, read, grant)
+            return real(self, request, *rest)
 
-    VenueLink.send = send
+    VenueLink.exchange = exchange
 
 
 def absence_believed_at_once() -> None:

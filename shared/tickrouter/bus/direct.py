@@ -49,20 +49,32 @@ class Direct:
         """
         if self._cluster is not None:
             return [script.call(self._cluster, keys, args) for script, keys, args in calls]
-        packed = [_pack(script, keys, args) for script, keys, args in calls]
-        connection = self._connection()
-        try:
-            connection.send_packed_command([b"".join(packed)], check_health=False)
-            answers = [self._answer(connection) for _ in calls]
-        except (RedisConnectionError, RedisTimeout, OSError):
-            self._let_go(connection)
-            raise
+        answers = self.exchange(b"".join([_pack(script, keys, args) for script, keys, args in calls]), len(calls))
         for answer in answers:
             if isinstance(answer, NoScriptError):
                 raise RedisForgot("the server does not know our scripts: it was restarted or replaced") from answer
             if isinstance(answer, RedisError):
                 raise answer
         return answers
+
+    @property
+    def is_whole(self) -> bool:
+        """True if one connection leads to every key: it is no cluster."""
+        return self._cluster is None
+
+    def exchange(self, packed: bytes, answers: int) -> list[Any]:
+        """Send commands packed by `hiredis.pack_command` and read so many answers; a refusal comes as a value.
+
+        Raises:
+            redis.ConnectionError, redis.TimeoutError: not all answers came; any command may have run.
+        """
+        connection = self._connection()
+        try:
+            connection.send_packed_command([packed], check_health=False)
+            return [self._answer(connection) for _ in range(answers)]
+        except (RedisConnectionError, RedisTimeout, OSError):
+            self._let_go(connection)
+            raise
 
     def _let_go(self, connection: Any) -> None:
         """Back to the pool with it, which connects it anew: to another server, where Sentinels name one by now."""

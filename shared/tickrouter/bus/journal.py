@@ -17,7 +17,7 @@ from tickrouter.bus import order_hash
 from tickrouter.bus.balances import fields_of
 from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
-from tickrouter.bus.direct import Call, Direct, Part
+from tickrouter.bus.direct import Call, Part
 from tickrouter.bus.scripts import Script
 from tickrouter.bus.worklists import GROUP, Entry, Meta, WorkLists
 from tickrouter.core.order_life import Change
@@ -26,12 +26,13 @@ from tickrouter.model.account import Balance
 from tickrouter.model.event import Event
 from tickrouter.model.order import Order
 
-Admission = Literal["ADMITTED", "REPEAT", "DUPLICATE", "HALTED"]
+Admission = Literal["ADMITTED", "REPEAT", "DUPLICATE", "HALTED", "AGE"]
 StepOutcome = Literal["DONE", "REPEAT", "CONFLICT", "HALT", "AGE", "CANCEL"]
 
 RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
 _DEAD_BYTES = 4096
+_EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
 
 
 class Journal(WorkLists):
@@ -39,7 +40,6 @@ class Journal(WorkLists):
 
     def __init__(self, redis: Redis, account: str, token: Callable[[], str]) -> None:
         super().__init__(redis, account)
-        self._direct = Direct(redis)
         self._token = token
         self._rev = 0
         self._rev_lock = threading.Lock()
@@ -95,13 +95,27 @@ class Journal(WorkLists):
         """
         return self._admit(entry, order.command, *self._place(order, event), forget_before_ms)
 
-    def admit_place_with_permits(
-        self, entry: Entry, order: Order, event: Event, permits: Call, *, forget_before_ms: int
+    def admit_sending(
+        self, entry: Entry, change: Change, event: Event, permits: Call, *, deadline_ms: int, forget_before_ms: int
     ) -> tuple[Admission, Any]:
-        """The same in one write with the call that takes its permits; also returns that call's answer."""
-        orders, body = self._place(order, event)
-        names, args = self._admission(entry, order.command, orders, body, forget_before_ms)
-        outcome, answer = self._write("admit", names, args, beside=permits)
+        """Admit a place whose request is signed already, in one write with the call that takes its permits.
+
+        Args:
+            entry: of the queue.
+            change: the order as admitted, and as it is about to be sent.
+            event: that tells of the admission.
+            permits: the call; without its grant nothing may be sent.
+            deadline_ms: after this (ms since 1970 UTC, Redis's clock) it is too old: AGE, and nothing is written.
+            forget_before_ms: see `admit_refused`.
+
+        Returns:
+            What came of it (AGE, HALTED and DUPLICATE have written nothing), and the answer of `permits`.
+        """
+        orders, body = self._place(change.order, event)
+        body["fields"] += _flat(order_hash.fact_field(change.before))
+        body["deadline"] = deadline_ms
+        names, args = self._admission(entry, change.order.command, orders, body, forget_before_ms)
+        outcome, answer = self._write("admit", names, args, before=permits)
         return outcome, answer
 
     def admit_work(
@@ -153,7 +167,12 @@ class Journal(WorkLists):
         return outcome
 
     def step(
-        self, change: Change, *, guard_ms: int | None = None, watch: int | Literal[False] | None = None
+        self,
+        change: Change,
+        *,
+        guard_ms: int | None = None,
+        watch: int | Literal[False] | None = None,
+        rider: Call | None = None,
     ) -> StepOutcome:
         """Write one step of an order with its events.
 
@@ -161,6 +180,7 @@ class Journal(WorkLists):
             change: the order before and after, and its events.
             guard_ms: before a request leaves: look again at halt, cancel and this deadline (ms since 1970 UTC).
             watch: deadline in ms until which a NeverPlaced order is looked for, or False to end that.
+            rider: a call that goes along in the same write, behind this.
 
         Raises:
             LeaseLost, RedisForgot, StorageError: not written, as far as known.
@@ -186,7 +206,7 @@ class Journal(WorkLists):
             names.append(keys.order(change.child.client_oid))
             fields = order_hash.to_hash(change.child)
             body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields)}
-        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])[0]
+        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))], behind=rider)[0]
         return outcome
 
     def adopt(self, order: Order, events: tuple[Event, ...]) -> bool:
@@ -220,18 +240,19 @@ class Journal(WorkLists):
         args: list[Part] = [entry.id, reason[:500], data[:_DEAD_BYTES], digest, len(data), kept]
         self._write("bury", [self.keys.orders, self.keys.dead], args)
 
-    def _write(self, name: str, keys: list[str], args: list[Part], *, beside: Call | None = None) -> tuple[Any, Any]:
+    def _write(
+        self, name: str, keys: list[str], args: list[Part], *, before: Call | None = None, behind: Call | None = None
+    ) -> tuple[Any, Any]:
         """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again.
 
-        `beside` is a call that goes in the same write; its answer comes second.
+        Calls `before` and `behind` it go in the same write; the first answer of all comes second.
         """
-        script = self._scripts[name]
         names = [self.keys.meta, self.keys.lease, *keys]
         deadline = time.monotonic() + RESEND_FOR
         while True:
             try:
-                mine: Call = (script, names, [self._token(), self._rev, *args])
-                answers = self._direct.call_all(*((beside, mine) if beside is not None else (mine,)))
+                mine: Call = (self._scripts[name], names, [self._token(), self._rev, *args])
+                answers = self._direct.call_all(*(call for call in (before, mine, behind) if call is not None))
             except (RedisConnectionError, RedisTimeout) as error:
                 if time.monotonic() > deadline:
                     raise StorageError(f"Redis did not answer {name} for {RESEND_FOR:.0f} s: {error}") from error
@@ -239,7 +260,7 @@ class Journal(WorkLists):
                 continue
             except RedisError as error:
                 raise StorageError(f"Redis refused {name}: {error}") from error
-            outcome, rev = self._checked(answers[-1])
+            outcome, rev = self._checked(answers[0 if before is None else 1])
             with self._rev_lock:
                 self._rev = max(self._rev, int(rev))
             return outcome.decode(), answers[0]
@@ -271,11 +292,14 @@ def _split(event: Event) -> list[bytes]:
     """An event's bytes around the numbers that the script puts in: epoch, seq, and a fill's own."""
     wire = event.to_wire()
     size = len(wire) + 2 + (1 if event.fill else 0)
-    head = b"\xde" + size.to_bytes(2, "big") + msgpack.packb("epoch")
-    tail = b"".join(msgpack.packb(key) + msgpack.packb(value) for key, value in wire.items())
-    parts = [head, msgpack.packb("seq"), tail]
+    parts = [b"\xde" + size.to_bytes(2, "big") + _EPOCH, _SEQ, _inside(wire)]
     if event.fill is not None:
         fill = event.fill.to_wire()
-        parts[2] += msgpack.packb("fill") + b"\xde" + (len(fill) + 1).to_bytes(2, "big") + msgpack.packb("seq")
-        parts.append(pack_map(fill)[1:])
+        parts[2] += _FILL + b"\xde" + (len(fill) + 1).to_bytes(2, "big") + _SEQ
+        parts.append(_inside(fill))
     return parts
+
+
+def _inside(fields: dict[str, Any]) -> bytes:
+    """A map's msgpack without the head that tells its size: one byte up to 15 fields, else three."""
+    return pack_map(fields)[1 if len(fields) < 16 else 3 :]

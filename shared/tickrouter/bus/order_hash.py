@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import fields
 
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.model.account import Account
@@ -25,7 +26,7 @@ _NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
 def to_hash(order: Order) -> dict[str, Value]:
     """All fields of an order that has none yet in Redis."""
     written = {name: _text(name, value) for name in _NAMES if (value := getattr(order, name)) is not None}
-    return written | _fill_fields(order, {}) | _fact_field(order)
+    return written | _fill_fields(order, {}) | fact_field(order)
 
 
 def changes(before: Order, after: Order) -> tuple[dict[str, Value], list[str]]:
@@ -40,7 +41,7 @@ def changes(before: Order, after: Order) -> tuple[dict[str, Value], list[str]]:
             unset.append(name)
         else:
             changed[name] = _text(name, value)
-    return changed | _fill_fields(after, before.fills) | _fact_field(after), unset
+    return changed | _fill_fields(after, before.fills) | fact_field(after), unset
 
 
 def from_hash(raw: dict[bytes, bytes]) -> Order | None:
@@ -72,7 +73,8 @@ def _fill_fields(order: Order, known: dict[str, Fill]) -> dict[str, Value]:
     return {_FILL + key: pack_map(fill.to_wire()) for key, fill in order.fills.items() if key not in known}
 
 
-def _fact_field(order: Order) -> dict[str, Value]:
+def fact_field(order: Order) -> dict[str, Value]:
+    """What is written behind the order's last step."""
     return {f"{_FACT}{order.step}": f"{order.updated} {order.status} {order.fact}"}
 
 

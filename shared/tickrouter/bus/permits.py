@@ -158,11 +158,18 @@ class Permits:
         Raises:
             StorageError: no answer; they count for longer then, which harms nobody.
         """
+        call = self.returning(grant)
+        if call is not None:
+            self._run(call)
+
+    def returning(self, grant: Grant) -> Call | None:
+        """The call that gives them back, to leave in one write with another; None if there is nothing to give back."""
+        if not grant.claims:
+            return None
         args: list[Part] = [grant.name]
         for claim in grant.claims:
             args += [int(claim.rule.interval * _MICROS), claim.weight]
-        if grant.claims:
-            self._run((self._return, [self._key(claim) for claim in grant.claims], args))
+        return self._return, [self._key(claim) for claim in grant.claims], args
 
     def cool_down(self, endpoint: str, seconds: float) -> None:
         """Nobody asks `endpoint` for so long: the venue said so."""

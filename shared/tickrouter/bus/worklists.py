@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import hiredis
+from redis.exceptions import RedisError
+
 from tickrouter.bus.connection import Redis, node_of, storage_errors
+from tickrouter.bus.direct import Direct
 from tickrouter.bus.keys import AccountKeys
 from tickrouter.bus.order_store import read_order
 from tickrouter.model.order import Order
@@ -48,6 +52,7 @@ class WorkLists:
 
     def __init__(self, redis: Redis, account: str) -> None:
         self._redis: Any = redis
+        self._direct = Direct(redis)
         self.account = account
         self.keys = AccountKeys(account)
 
@@ -83,11 +88,21 @@ class WorkLists:
     @storage_errors("claim")
     def claim(self, *, pending: bool, count: int = 100, block_ms: int | None = None) -> list[Entry]:
         """Entries of the queue: those claimed before and not admitted, or new ones."""
-        answer = self._redis.xreadgroup(
-            GROUP, GROUP, {self.keys.orders: "0" if pending else ">"}, count=count, block=block_ms
-        )
-        entries = answer[0][1] if answer else []
-        return [Entry(entry_id.decode(), (fields or {}).get(b"d")) for entry_id, fields in entries]
+        start = "0" if pending else ">"
+        if not self._direct.is_whole:
+            found = self._redis.xreadgroup(GROUP, GROUP, {self.keys.orders: start}, count=count, block=block_ms)
+            entries = found[0][1] if found else []
+            return [Entry(entry_id.decode(), (fields or {}).get(b"d")) for entry_id, fields in entries]
+        block: tuple[str | int, ...] = () if block_ms is None else ("BLOCK", block_ms)
+        parts: Any = ("XREADGROUP", "GROUP", GROUP, GROUP, "COUNT", count, *block, "STREAMS", self.keys.orders, start)
+        (answer,) = self._direct.exchange(hiredis.pack_command(parts), 1)
+        if isinstance(answer, RedisError):
+            raise answer
+        if not answer:
+            return []
+        # The newer protocol answers with a map, the older one with a list of pairs.
+        ((_, entries),) = answer.items() if isinstance(answer, dict) else answer
+        return [Entry(entry_id.decode(), _field_d(fields)) for entry_id, fields in entries]
 
     @storage_errors("open orders")
     def open_orders(self) -> list[Order]:
@@ -111,3 +126,9 @@ class WorkLists:
         """The client id that an exchange id belongs to."""
         found = self._redis.hget(self.keys.xoid, exchange_oid)
         return found.decode() if found else None
+
+
+def _field_d(fields: list[bytes] | None) -> bytes | None:
+    """The value of field `d` in an entry's flat list; None where it has none, or was deleted meanwhile."""
+    found = fields or []
+    return dict(zip(found[::2], found[1::2], strict=False)).get(b"d")

@@ -6,8 +6,10 @@ fact says, and raises on a row that is not in the table. The drawing in docs/ord
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from tickrouter.core import facts
 from tickrouter.core.facts import Fact, VenueState

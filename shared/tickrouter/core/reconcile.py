@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from decimal import Decimal
 from typing import get_args
+
+from msgspec.structs import replace
 
 from tickrouter.core.facts import VenueOrder, VenueState
 from tickrouter.model.account import Account

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 from bson.decimal128 import Decimal128
+from msgspec.structs import fields
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 

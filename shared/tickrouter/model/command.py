@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal, Self, get_args
+
+import msgspec
 
 from tickrouter.errors import InvalidContract, InvalidValue
 from tickrouter.model.account import Account
@@ -26,8 +27,7 @@ _MAX_MS = 7 * 24 * 3600 * 1000
 _MAX_DEPTH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One entry of the command queue.
 
     Attributes:
@@ -70,9 +70,9 @@ class Command:
     cancel_after_ms: int | None = None
     leverage: Decimal | None = None
     reduce_only: bool = False
-    tags: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    unknown: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] = msgspec.field(default_factory=dict)
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    unknown: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def to_wire(self) -> dict[str, Any]:
         """The map that goes onto the queue: what is set, money as text."""

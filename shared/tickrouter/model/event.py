@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Self
+
+import msgspec
 
 from tickrouter.errors import InvalidValue
 from tickrouter.model.account import Account
@@ -28,8 +29,7 @@ EventType = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Why: a kind that programs match on, the venue's code and words."""
 
     kind: str
@@ -52,8 +52,7 @@ class Reason:
         return cls(fields["kind"], str(fields.get("text", "")), str(fields.get("code", "")))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One entry of `events:{<account>}`.
 
     Attributes:
@@ -97,10 +96,10 @@ class Event:
     reason: Reason | None = None
     fact: str | None = None
     fill: Fill | None = None
-    tags: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] = msgspec.field(default_factory=dict)
     contract: str | None = None
     side: str | None = None
-    unknown: dict[str, Any] = field(default_factory=dict)
+    unknown: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def id(self) -> str:

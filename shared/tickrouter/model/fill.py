@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Self
+
+import msgspec
 
 from tickrouter.errors import InvalidValue
 from tickrouter.model.fields import int64, text
@@ -13,8 +14,7 @@ from tickrouter.model.money import decimal_of, plain, positive
 Liquidity = Literal["maker", "taker", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True):
     """One execution, as the venue reported it.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
+
+import msgspec
 
 from tickrouter.model.account import Account
 from tickrouter.model.command import OrderSide, OrderType
@@ -60,8 +61,7 @@ _FINAL = frozenset(
 _WORKING = frozenset({Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True):
     """The order that takes another's place once that is cancelled.
 
     Attributes:
@@ -100,8 +100,7 @@ class Replacement:
         return cls(wire["client_oid"], wire["command"], **numbers, forgotten_at=forgotten_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """An order as last known: what was asked, how far it came, and the venue fact behind that.
 
     Attributes:
@@ -150,7 +149,7 @@ class Order:
     amount: Decimal | None = None
     quote_amount: Decimal | None = None
     stop_price: Decimal | None = None
-    tags: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] = msgspec.field(default_factory=dict)
     ttl_ms: int = 30_000
     status: Status = Status.PENDING_NEW
     step: int = 0
@@ -160,7 +159,7 @@ class Order:
     exchange_oid: str | None = None
     filled: Decimal = Decimal(0)
     average_price: Decimal | None = None
-    fills: dict[str, Fill] = field(default_factory=dict)
+    fills: dict[str, Fill] = msgspec.field(default_factory=dict)
     venue_filled: Decimal = Decimal(0)
     cancel_requested: str | None = None
     cancel_sent: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,47 +12,64 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from tickrouter.errors import AmbiguousError
+from tickrouter.transport.reply import Reply
 from tickrouter.venues.request import Answer, Request
 
 MAX_BODY = 32 * 1024 * 1024
 """Largest answer that is read, in bytes."""
-_NO_RETRY = urllib3.Retry(0, read=False, redirect=False)
+_CHUNK = 64 * 1024
+Sent = Callable[[], None]
 
 
 class LeanAdapter(HTTPAdapter):
     """requests' adapter without what it adds to each call: cookies, hooks, redirects, a response object.
 
-    TLS, proxies' absence and pools are as requests makes them; the pool of an origin is looked up once.
+    TLS, proxies' absence and pools are as requests makes them; the pool of an origin is looked up once. A request
+    leaves in one write, and its time is the whole time, not that of each read.
     """
 
     def __init__(self, connections: int) -> None:
         super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self._pools: dict[str, Any] = {}
 
-    def exchange(self, request: Request, timeout: float) -> urllib3.BaseHTTPResponse:
-        """Send once and read the answer whole.
+    def exchange(self, request: Request, timeout: float, sent: Sent) -> Reply:
+        """Send once and read the answer whole; `sent` is called when the request has left.
 
         Raises:
-            urllib3.exceptions.HTTPError, OSError: no whole answer.
+            urllib3.exceptions.HTTPError, OSError, ValueError: no whole answer.
         """
+        deadline = time.monotonic() + timeout
         origin, path = _parts(request.url)
-        pool = self._pools.get(origin)
-        if pool is None:
-            prepared = requests.Request(request.method, request.url).prepare()
-            found: Any = self.get_connection_with_tls_context(prepared, verify=True)
-            pool = self._pools[origin] = found
-        response: urllib3.BaseHTTPResponse = pool.urlopen(
-            request.method,
-            path,
-            body=request.body or None,
-            headers=request.headers,
-            retries=_NO_RETRY,
-            redirect=False,
-            assert_same_host=False,
-            timeout=timeout,
-            preload_content=True,
-        )
-        return response
+        pool = self._pools.get(origin) or self._pool(origin, request)
+        connection = pool._get_conn()
+        reply = Reply(MAX_BODY)
+        try:
+            if connection.sock is None:
+                connection.timeout = timeout
+                connection.connect()
+            sock = connection.sock
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            sock.sendall(_bytes_of(request, origin, path))
+            sent()
+            while not reply.is_whole:
+                data = sock.recv(_CHUNK)
+                if data:
+                    reply.feed(data)
+                    if not reply.is_whole:
+                        sock.settimeout(max(0.001, deadline - time.monotonic()))
+                elif not reply.ended():
+                    raise urllib3.exceptions.ProtocolError("closed before the answer was whole")
+        finally:
+            if not reply.keeps_alive:
+                connection.close()
+            pool._put_conn(connection)
+        return reply
+
+    def _pool(self, origin: str, request: Request) -> Any:
+        prepared = requests.Request(request.method, request.url).prepare()
+        found: Any = self.get_connection_with_tls_context(prepared, verify=True)
+        self._pools[origin] = found
+        return found
 
 
 class HttpClient:
@@ -64,25 +83,38 @@ class HttpClient:
         self._timeout = timeout
         self._adapter = LeanAdapter(connections)
 
-    def send(self, request: Request, *, timeout: float | None = None) -> Answer:
-        """Send once and read the answer.
+    def send(self, request: Request, *, timeout: float | None = None, sent: Sent = lambda: None) -> Answer:
+        """Send once and read the answer; `sent` is called when the request has left.
 
         Raises:
             AmbiguousError: no answer, or none that could be read to its end: the request may have been executed.
         """
         try:
-            response = self._adapter.exchange(request, timeout or self._timeout)
+            reply = self._adapter.exchange(request, timeout or self._timeout, sent)
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise AmbiguousError(self._venue, "timeout", _words(error)) from error
         except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, ValueError) as error:
             raise AmbiguousError(self._venue, "venue_down", _words(error)) from error
-        if len(response.data) > MAX_BODY:
-            raise AmbiguousError(self._venue, "unreadable", f"{len(response.data)} bytes", http_status=response.status)
-        return Answer(response.status, response.data, _seconds(response.headers))
+        return Answer(reply.status, reply.body, _seconds(reply.headers))
 
     def close(self) -> None:
         """Close all connections."""
         self._adapter.close()
+
+
+def _bytes_of(request: Request, origin: str, path: str) -> bytes:
+    """The request as it goes over the wire.
+
+    Raises:
+        ValueError: a header holds a line break, or a sign that HTTP does not carry.
+    """
+    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {origin.partition('//')[2]}", "Accept-Encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if request.body or request.method == "POST":
+        lines.append(f"Content-Length: {len(request.body)}")
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a line break inside a header")
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + request.body
 
 
 def _parts(url: str) -> tuple[str, str]:
@@ -99,8 +131,8 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {str(cause).rpartition(': ')[2]}"[:200]
 
 
-def _seconds(headers: Any) -> float | None:
-    text = headers.get("Retry-After") or headers.get("x-retry-after")
+def _seconds(headers: dict[bytes, bytes]) -> float | None:
+    text = headers.get(b"retry-after") or headers.get(b"x-retry-after")
     try:
         return max(0.0, float(text)) if text else None
     except ValueError:

@@ -6,11 +6,11 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.stack.servers import Server, redis_server
 from tests.routing import Routing, routing

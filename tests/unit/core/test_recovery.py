@@ -6,6 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from tickrouter.core.facts import VenueFill, VenueOrder, VenueState
 from tickrouter.core.recovery import (
     SECOND,
@@ -55,7 +57,7 @@ def test_a_client_id_is_found_without_case_and_dashes() -> None:
 
 
 def test_an_exchange_id_is_found_even_if_the_echo_is_altered() -> None:
-    known = replace(ORDER, exchange_oid="9")
+    known = msgspec.structs.replace(ORDER, exchange_oid="9")
     assert isinstance(judge(known, evidence(orders=(OTHER,)), PROOF), FoundOrder)
 
 
@@ -77,7 +79,7 @@ def test_absence_counts_only_after_the_quiet_window_by_the_venues_clock() -> Non
 
 def test_a_request_without_a_stamp_is_never_settled_by_absence() -> None:
     assert isinstance(judge(ORDER, evidence(), replace(PROOF, tolerance=None)), Undecided)
-    assert isinstance(judge(replace(ORDER, stamp=None), evidence(), PROOF), Undecided)
+    assert isinstance(judge(msgspec.structs.replace(ORDER, stamp=None), evidence(), PROOF), Undecided)
 
 
 def test_a_lookalike_that_nobody_claims_is_left_to_an_operator() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
+from msgspec.structs import replace
 from rich.text import Text
 
 from services.stack.commands.order_story import Step, evidence, steps_of, story, told

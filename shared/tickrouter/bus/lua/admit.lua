@@ -9,8 +9,9 @@
 -- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks; behind those of an amend
 --                                          the order that is to be new (`wanted` = 1)
 -- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped
--- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), client_oid, fields, is_open, event, work, wanted
--- Returns {outcome, rev}: ADMITTED, REPEAT; or DUPLICATE (the client id is taken) or HALTED with nothing written.
+-- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), client_oid, fields, is_open, event, work, wanted; deadline in ms
+--         of a place whose request leaves at once
+-- Returns {outcome, rev}: ADMITTED, REPEAT; or with nothing written DUPLICATE (the client id is taken), HALTED, AGE.
 local a = cmsgpack.unpack(ARGV[7])
 local function done(outcome)
   redis.call('ZADD', KEYS[4], ARGV[5], ARGV[4])
@@ -37,6 +38,10 @@ if a.kind == 'work' then
 end
 if redis.call('EXISTS', KEYS[10]) == 1 then return {'DUPLICATE', rev} end
 if a.is_open and redis.call('GET', KEYS[9]) ~= 'run' then return {'HALTED', rev} end
+if a.deadline then
+  local now = redis.call('TIME')
+  if now[1] * 1000 + math.floor(now[2] / 1000) > a.deadline then return {'AGE', rev} end
+end
 redis.call('HSET', KEYS[10], unpack(a.fields))
 if a.is_open then redis.call('SADD', KEYS[7], a.client_oid) end
 say(a.event)
