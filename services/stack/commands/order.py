@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from msgspec import structs
 from rich.markup import escape
 
 from tickrouter import client_controls
@@ -242,9 +243,10 @@ def show(
 
 def fields(order: Order) -> dict[str, Any]:
     """An order as a map; money is text."""
-    found = asdict(order)
+    found = structs.asdict(order)
     found |= {"account": str(order.account), "contract": str(order.contract)}
     found["fills"] = [fill.to_wire() for fill in order.fills.values()]
+    found["reason"] = order.reason.to_wire() if order.reason is not None else None
     found["replacement"] = order.replacement.to_wire() if order.replacement is not None else None
     return {name: plain(value) if isinstance(value, Decimal) else value for name, value in found.items()}
 

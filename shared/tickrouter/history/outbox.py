@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -192,8 +192,8 @@ def _newest_of(db: Database[Document], account: Account, client_oid: str, query:
 def order_document(order: Order, epoch: int) -> Document:
     """An order as a document: `_id` `<account>#<client_oid>`, its fields, money as Decimal128, `at` its creation."""
     document: Document = {"_id": f"{order.account}#{order.client_oid}", "epoch": epoch, "at": utc(order.created)}
-    for item in fields(order):
-        document[item.name] = _stored(getattr(order, item.name))
+    for name in order.__struct_fields__:
+        document[name] = _stored(getattr(order, name))
     document["fills"] = [_fill_fields(fill) for fill in order.fills.values()]
     document["remaining"] = _stored(order.remaining)
     document["fills_pending"] = order.fills_pending
@@ -210,10 +210,10 @@ def _event_document(account: Account, entry: Published) -> Document:
         "time": event.time,
         "at": utc(event.time),
     }
-    for item in fields(event):
-        value = getattr(event, item.name)
-        if item.name not in document and item.name not in ("fill", "unknown") and value not in (None, {}):
-            document[item.name] = _stored(value)
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if name not in document and name not in ("fill", "unknown") and value not in (None, {}):
+            document[name] = _stored(value)
     if event.fill is not None:
         document["fill"] = _fill_fields(event.fill)
     return document | {"d": entry.data}
@@ -238,7 +238,7 @@ def _fill_document(account: Account, entry: Published, fill: Fill) -> Document:
 
 
 def _fill_fields(fill: Fill) -> Document:
-    return {item.name: _stored(getattr(fill, item.name)) for item in fields(fill)}
+    return {name: _stored(getattr(fill, name)) for name in fill.__struct_fields__}
 
 
 def _insert(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.routing import CONTRACT, Routing, routing
+from tests.routing import CONTRACT, Routing, now_ms, routing
 from tests.simulation import Simulation
 from tests.waiting import until
 from tickrouter.bus.codec import pack_map
@@ -113,13 +114,24 @@ def test_the_venues_refusal_is_final_and_in_its_own_words(router: Routing) -> No
         ({"contract": "btcturk/btc.try"}, "risk_contract"),
         ({"amount": "0.000000001"}, "scale"),
         ({"options": {"post_only": True}}, "options"),
-        ({"ttl_ms": 1}, "age"),
     ],
 )
 def test_what_cannot_be_done_is_denied_with_a_reason(router: Routing, changes: dict[str, Any], kind: str) -> None:
     denied = router.wait(router.place(**changes), "Denied")
     assert denied.reason is not None
     assert denied.reason.kind == kind
+
+
+def test_an_order_that_waited_longer_than_its_ttl_is_denied(router: Routing) -> None:
+    (process,) = router.processes
+    process.send_signal(signal.SIGSTOP)
+    oid = router.place(ttl_ms=1)
+    ((entry, _),) = router.redis.xrange(router.keys.orders)
+    until(lambda: now_ms() > int(entry.split(b"-")[0]) + 1)
+    process.send_signal(signal.SIGCONT)
+    denied = router.wait(oid, "Denied")
+    assert denied.reason is not None
+    assert denied.reason.kind == "age"
 
 
 def test_junk_is_put_aside_or_denied_and_the_next_command_is_served(router: Routing) -> None:
