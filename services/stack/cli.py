@@ -19,6 +19,7 @@ from .commands import (
     history,
     init,
     order,
+    replay,
     risk,
     services,
     status,
@@ -56,6 +57,7 @@ app.command()(fills.fills)
 app.command()(history.history)
 app.command()(export.export)
 app.command("archive-now")(export.archive_now)
+app.command()(replay.replay)
 app.command()(streams.streams)
 app.command()(status.status)
 app.command()(coverage.coverage)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.connection import connect as connect_redis
+from tickrouter.bus.keys import replay_prefix
 from tickrouter.clock import Clock, SystemClock
 from tickrouter.config import Config, find_config, load_config
 from tickrouter.errors import ConfigError, InvalidValue
@@ -32,6 +33,7 @@ class ClientBase:
         mongo_url: str | None = None,
         mongo_database: str | None = None,
         id_mark: str | None = None,
+        prefix: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         """What is not given comes from REDIS_URL, ORDERS_REDIS_URL and MONGO_URL, else from the configuration.
@@ -46,11 +48,12 @@ class ClientBase:
             mongo_database: its database.
             id_mark: eight hex digits with which the client order ids made here begin, by which the router knows
                 orders of this deployment; None takes the first eight of the SHA-256 of the account's name.
+            prefix: name of a replay, whose streams are followed in place of the live ones (`tickrouter replay`).
             clock: for tests.
 
         Raises:
             ConfigError: the configuration is wrong.
-            InvalidValue: the account or the mark is wrong.
+            InvalidValue: the account, the mark or the prefix is wrong.
         """
         self._config = _configuration(config)
         self._account = Account.parse(account) if account is not None else _only_account(self._config)
@@ -61,6 +64,7 @@ class ClientBase:
         if id_mark is not None and not MARK.match(id_mark):
             raise InvalidValue("id_mark", f"{id_mark!r} is not eight hex digits in lower case")
         self._id_mark = id_mark or self._config.id_mark
+        self._prefix = "" if prefix is None else replay_prefix(prefix)
         self._clock = clock or SystemClock()
         self._closed = threading.Event()
 

@@ -19,8 +19,8 @@ from tickrouter.model.feed import Feed
 from tickrouter.model.moment import Moment, nanoseconds
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
-from tickrouter.tape.market import MarketTape
-from tickrouter.tape.store import MarketStore
+from tickrouter.tape.market import MarketTape, Store
+from tickrouter.tape.store import MarketStore, NoStore
 
 R = TypeVar("R", bound=Tick | Trade | Book)
 
@@ -33,6 +33,8 @@ class MarketClient(ClientBase):
 
     def ticks(self, contract: str, since: Moment | None = None, *, block: float | None = None) -> Iterator[Tick | Feed]:
         """Ticks of a contract from a moment on: history, then live, as one tape without hole or repeat.
+
+        A client with the `prefix` of a replay gets the replay's: those of its stream alone, from a moment of the past.
 
         Args:
             contract: any accepted name, e.g. `btcturk/btc.usdt`.
@@ -61,7 +63,7 @@ class MarketClient(ClientBase):
         return self._tape(Book, "book", contract, since, block)
 
     def last_tick(self, contract: str) -> Tick | None:
-        """The newest tick, or None before the first.
+        """The newest tick, or None before the first; of a replay, if the client follows one.
 
         Raises:
             InvalidValue: no such name.
@@ -69,9 +71,11 @@ class MarketClient(ClientBase):
             Unreadable: the newest entry is no tick.
         """
         name = str(Contract.parse(contract))
-        entry = last_entry(self._redis, MarketKeys(name).stream("tick"))
+        entry = last_entry(self._redis, MarketKeys(name, self._prefix).stream("tick"))
         if entry is not None:
             return unpack_record(Tick, entry.data)
+        if self._prefix:
+            return None
         stored = queries.newest(self._db(), "tick", name)
         return stored if isinstance(stored, Tick) else None
 
@@ -209,6 +213,9 @@ class MarketClient(ClientBase):
     ) -> Iterator[R | Feed]:
         name = str(Contract.parse(contract))
         start = None if since is None else nanoseconds("since", since)
-        stream = self._follower(self._redis, MarketKeys(name).stream(kind))
-        tape = MarketTape(record, name, kind, stream, lambda: MarketStore(self._db(), kind, name))
-        return tape.play(start, block)
+        stream = self._follower(self._redis, MarketKeys(name, self._prefix).stream(kind))
+
+        def store() -> Store:
+            return NoStore() if self._prefix else MarketStore(self._db(), kind, name)
+
+        return MarketTape(record, name, kind, stream, store).play(start, block)

@@ -5,7 +5,24 @@ The hash tag of each key is the account or the contract, so that one script's ke
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from tickrouter.errors import InvalidValue
+
+_PREFIX = re.compile(r"[a-z0-9_-]{1,32}\Z")
+_OWN = ("tick", "trade", "book", "bar", "feed", "through", "lease", "permit")
+
+
+def replay_prefix(name: str) -> str:
+    """What stands before the keys of a replay of that name: `replay` gives `replay:`.
+
+    Raises:
+        InvalidValue: not 1 to 32 of a-z, 0-9, `_`, `-`, or the name of a kind of key.
+    """
+    if not _PREFIX.match(name) or name in _OWN:
+        raise InvalidValue("prefix", f"{name!r} is not 1 to 32 of a-z 0-9 _ -, or one of our own names")
+    return f"{name}:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class Publisher:
         self._stream_keys = [self._keys.stream(kind) for kind in limits]
         self._stream_args: list[Any] = [value for item in limits.items() for value in item]
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What can be written."""
+        return tuple(self._kinds)
+
     def acquire(self) -> bool:
         """Take the lease if nobody holds it.
 

@@ -29,3 +29,19 @@ class MarketStore:
     def between(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, Record]]:
         """What is stored after one id and up to another, this one included."""
         return queries.between(self._db, self._kind, self._contract, after, up_to)
+
+
+class NoStore:
+    """The stored end of a replay's tape: nothing. Its entries are numbered anew, and stand in the stream alone."""
+
+    def through(self) -> EntryId | None:
+        """Nowhere."""
+        return None
+
+    def last_before(self, _entry_id: EntryId) -> EntryId | None:
+        """None."""
+        return None
+
+    def between(self, _after: EntryId, _up_to: EntryId) -> Iterator[tuple[EntryId, Record]]:
+        """Nothing."""
+        return iter(())
