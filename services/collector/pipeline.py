@@ -58,7 +58,7 @@ class Pipeline:
         self._book_levels = recording.book_levels
         self._book_interval = recording.book_interval_ms * _NS_PER_MS
         self._merge = TickMerge(contract, recording.levels)
-        self._sync = BookSync(channels.book_cut)
+        self._sync = BookSync(channels.book_cut, recording.levels)
         self._staleness = Staleness(channels.stale_after)
         self._trades = TradeMemory()
         self._sides: dict[str, Side] = {}
@@ -321,7 +321,8 @@ class Pipeline:
     def _keep_book(self, items: list[Item], now: int, exchange_time: int | None) -> None:
         if "book" not in self._kinds:
             return
-        self._book_pending = now - self._book_time < self._book_interval or not self._sync.is_good
+        is_early = now - self._book_time < self._book_interval
+        self._book_pending = is_early or not self._sync.is_good or not self._sync.is_read
         if self._book_pending:
             return
         levels = self._sync.top(self._book_levels)

@@ -7,6 +7,9 @@ The periodic `orderbook` channel (#420) checks the book, and may replace it only
 of the same moment: the number expected next. A number below is an older state and ignored. A number above is kept
 until the differences reach it; if a second one comes first, differences were lost. A snapshot as long as `cut` levels a
 side is taken to end there: what lies deeper is unknown, and no difference out there is taken.
+
+A start may come with its best levels alone read (`Unread`). The rest is read when it is needed, a difference or a check
+by time at the latest; a book whose rest cannot be read is invalid from then on.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from bisect import bisect_left
 
 import msgspec
 
-from tickrouter.core.market import BookDiff, BookSnapshot, Change
+from tickrouter.core.market import BookDiff, BookSnapshot, Change, Unread
+from tickrouter.errors import InvalidValue
 from tickrouter.model.record import Level
 
 CROSSED_NS = 1_000_000_000
@@ -64,15 +68,37 @@ class Side:
         self._keys: list[float] = []
         self._levels: dict[float, Level] = {}
         self._horizon: float | None = None
+        self._unread: Unread | None = None
+        self._cut = 0
 
-    def replace(self, levels: tuple[Level, ...], cut: int) -> None:
+    def replace(self, levels: tuple[Level, ...] | Unread, cut: int) -> None:
         """Take a snapshot's side; at `cut` levels or more its end is the horizon."""
+        if isinstance(levels, Unread):
+            self._unread, self._cut = levels, cut
+            return
+        self._unread = None
         self._levels = {level[0] * self._sign: level for level in levels if level[1] > 0}
         self._keys = sorted(self._levels)
         self._horizon = self._keys[-1] if len(levels) >= cut else None
 
+    def read_all(self) -> int:
+        """Read what was left unread; its flags.
+
+        Raises:
+            InvalidValue: it cannot be read, or the best levels are not those that stood first.
+        """
+        unread, self._unread = self._unread, None
+        if unread is None:
+            return 0
+        self._levels, self._keys = {}, []
+        levels, flags = unread.rest()
+        self.replace(levels, self._cut)
+        if self.top(len(unread.head)) != unread.head:
+            raise InvalidValue("levels", "the best ones do not stand first")
+        return flags
+
     def apply(self, changes: tuple[Change, ...]) -> None:
-        """Set levels, or delete those of size 0. Deleting an unknown level does nothing (#206)."""
+        """Set levels, or delete those of size 0; all are read. Deleting an unknown level does nothing (#206)."""
         known, keys, sign = self._levels, self._keys, self._sign
         for level in changes:
             key = level[0] * sign
@@ -87,11 +113,15 @@ class Side:
                 keys.insert(bisect_left(keys, key), key)
 
     def top(self, depth: int) -> tuple[Level, ...]:
-        """The best levels, at most `depth`."""
+        """The best levels, at most `depth`, of those that were read."""
+        if self._unread is not None:
+            return self._unread.head[:depth]
         return tuple(map(self._levels.__getitem__, self._keys[:depth]))
 
     @property
     def best(self) -> float | None:
+        if self._unread is not None:
+            return self._unread.head[0][0]
         return self._keys[0] * self._sign if self._keys else None
 
     def is_cut_before(self, levels: tuple[Level, ...]) -> bool:
@@ -99,9 +129,18 @@ class Side:
         return self._horizon is not None and len(levels) > len(self._keys)
 
     @property
+    def is_read(self) -> bool:
+        """True if nothing was left unread."""
+        return self._unread is None
+
+    def knows(self, depth: int) -> bool:
+        """True if so many levels are read, or all that there are."""
+        return self._unread is None or len(self._unread.head) >= depth
+
+    @property
     def is_exhausted(self) -> bool:
         """True if every level up to the horizon is gone: the best is unknown."""
-        return not self._keys and self._horizon is not None
+        return self._unread is None and not self._keys and self._horizon is not None
 
     def agrees(self, levels: tuple[Level, ...], cut: int) -> bool:
         """True if a snapshot's side says the same, as far down as both go."""
@@ -114,9 +153,15 @@ class Side:
 class BookSync:
     """The book of one contract. Facts and times go in, outcomes come out."""
 
-    def __init__(self, cut: int = 90) -> None:
-        """Args: cut: levels a side from which on a snapshot is taken to be cut off, not whole."""
+    def __init__(self, cut: int = 90, shown: int = 5) -> None:
+        """Set up, without a book.
+
+        Args:
+            cut: levels a side from which on a snapshot is taken to be cut off, not whole.
+            shown: levels a side that are always read.
+        """
         self._cut = cut
+        self._shown = shown
         self.bids = Side(-1)
         self.asks = Side(1)
         self._resync_at: int | None
@@ -143,24 +188,37 @@ class BookSync:
         return self._expected is not None and self._crossed_since is None
 
     @property
+    def is_read(self) -> bool:
+        """True if all levels are read, not the best alone."""
+        return self.bids.is_read and self.asks.is_read
+
+    @property
     def sequence(self) -> int | None:
         """The venue's number of the last difference in the book; None without a book."""
         return None if self._expected is None else self._expected - 1
 
     def top(self, depth: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
-        """Bids and asks, best first, at most `depth` levels each."""
+        """Bids and asks, best first, at most `depth` levels each; more than `shown` only where `is_read`."""
         return self.bids.top(depth), self.asks.top(depth)
 
     def apply(self, fact: BookSnapshot | BookDiff, now: int) -> BookOutcome:
         """Take one fact, received at `now` (ns)."""
-        if isinstance(fact, BookDiff):
-            return self._apply_diff(fact, now)
-        if fact.channel == "orderbook":
-            return self._apply_periodic(fact, now)
-        return self._apply_start(fact, now)
+        try:
+            if isinstance(fact, BookDiff):
+                return self._apply_diff(fact, now)
+            if fact.channel == "orderbook":
+                return self._apply_periodic(fact, now)
+            return self._apply_start(fact, now)
+        except InvalidValue as error:
+            return self._invalidate(f"unreadable: {error}", now)
 
     def check(self, now: int) -> BookOutcome:
-        """Let time pass: a book crossed for too long goes invalid, and starts are asked for when they are due."""
+        """Let time pass: a book crossed for too long goes invalid, one whose rest cannot be read too; starts are asked
+        for when they are due."""
+        try:
+            self._read_all()
+        except InvalidValue as error:
+            return self._invalidate(f"unreadable: {error}", now)
         if self._crossed_since is not None and now - self._crossed_since >= CROSSED_NS:
             return self._invalidate(f"crossed: bid {self.bids.best} >= ask {self.asks.best}", now)
         return BookOutcome(good=self.is_good, resync=self._is_resync_due(now))
@@ -239,8 +297,10 @@ class BookSync:
         self._ahead = None
         if book.sequence < self._expected:
             return False, False
-        wrong = not (self.bids.agrees(book.bids, self._cut) and self.asks.agrees(book.asks, self._cut))
-        shorter = self.bids.is_cut_before(book.bids) or self.asks.is_cut_before(book.asks)
+        self._read_all()
+        bids, asks = _whole(book.bids), _whole(book.asks)
+        wrong = not (self.bids.agrees(bids, self._cut) and self.asks.agrees(asks, self._cut))
+        shorter = self.bids.is_cut_before(bids) or self.asks.is_cut_before(asks)
         if wrong or shorter:
             self._replace(book)
         return wrong, wrong or shorter
@@ -251,6 +311,7 @@ class BookSync:
         if expected is None or diff.sequence != expected:
             kind = "gap" if expected is not None and diff.sequence > expected else "backwards"
             return f"{kind}: difference {diff.sequence} when {expected} was next"
+        self._read_all()
         if diff.bids:
             self.bids.apply(diff.bids)
         if diff.asks:
@@ -265,6 +326,12 @@ class BookSync:
         self.asks.replace(snapshot.asks, self._cut)
         self.flags = snapshot.flags
         self._expected = snapshot.sequence
+        if not (self.bids.knows(self._shown) and self.asks.knows(self._shown)):
+            self._read_all()
+
+    def _read_all(self) -> None:
+        if not self.is_read:
+            self.flags |= self.bids.read_all() | self.asks.read_all()
 
     def _changed(self, now: int) -> BookOutcome:
         bid, ask = self.bids.best, self.asks.best
@@ -295,3 +362,7 @@ class BookSync:
         self._resync_at = now + self._wait
         self._kept = [entry for entry in self._kept if now - entry[0] < KEPT_NS]
         return True
+
+
+def _whole(side: tuple[Level, ...] | Unread) -> tuple[Level, ...]:
+    return side.rest()[0] if isinstance(side, Unread) else side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, final
 
 import msgspec
@@ -37,18 +38,6 @@ class TickerSeen(msgspec.Struct, frozen=True, gc=False):
     flags: int = 0
 
 
-class BookSnapshot(msgspec.Struct, frozen=True, gc=False):
-    """A whole book. `channel` is `obdiff` for the start of differences, `orderbook` for a periodic one."""
-
-    contract: str
-    channel: str
-    sequence: int
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-    exchange_time: int | None = None
-    flags: int = 0
-
-
 class BookDiff(msgspec.Struct, frozen=True, gc=False):
     """Changed levels."""
 
@@ -56,6 +45,31 @@ class BookDiff(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     bids: tuple[Change, ...]
     asks: tuple[Change, ...]
+    exchange_time: int | None = None
+    flags: int = 0
+
+
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """One side of a whole book of which only the best levels were read: most whole books are replaced before more of
+    them is needed.
+
+    Attributes:
+        head: the best levels, best first.
+        rest: reads all levels, the head's included, and their flags; raises InvalidValue where it cannot.
+    """
+
+    head: tuple[Level, ...]
+    rest: Callable[[], tuple[tuple[Level, ...], int]]
+
+
+class BookSnapshot(msgspec.Struct, frozen=True, gc=False):
+    """A whole book. `channel` is `obdiff` for the start of differences, `orderbook` for a periodic one."""
+
+    contract: str
+    channel: str
+    sequence: int
+    bids: tuple[Level, ...] | Unread
+    asks: tuple[Level, ...] | Unread
     exchange_time: int | None = None
     flags: int = 0
 

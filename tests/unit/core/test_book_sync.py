@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickrouter.core.book_sync import CROSSED_NS, HEALTHY_NS, SNAPSHOT_NS, BookOutcome, BookSync
-from tickrouter.core.market import BookDiff, BookSnapshot, Change
+from tickrouter.core.market import BookDiff, BookSnapshot, Change, Unread
+from tickrouter.errors import InvalidValue
 from tickrouter.model.record import Level
 
 C = "btcturk/btc.try"
@@ -27,6 +29,22 @@ def periodic(number: int, bids: Levels = ((100.0, 1.0),), asks: Levels = ((101.0
 
 def diff(number: int, bids: tuple[Change, ...] = (), asks: tuple[Change, ...] = ()) -> BookDiff:
     return BookDiff(C, number, bids, asks)
+
+
+def barely_read(fact: BookSnapshot | BookDiff, depth: int) -> BookSnapshot | BookDiff:
+    """The same start with only so many levels read."""
+    if isinstance(fact, BookDiff) or isinstance(fact.bids, Unread) or isinstance(fact.asks, Unread):
+        return fact
+    if fact.channel != "obdiff" or not fact.bids or not fact.asks:
+        return fact
+    bids, asks = fact.bids, fact.asks
+    return BookSnapshot(
+        C, fact.channel, fact.sequence, Unread(bids[:depth], lambda: (bids, 0)), Unread(asks[:depth], lambda: (asks, 0))
+    )
+
+
+def unreadable() -> tuple[Levels, int]:
+    raise InvalidValue("P", "'x' is no number")
 
 
 def begun(number: int = 10, cut: int = 90) -> BookSync:
@@ -277,6 +295,7 @@ def test_skipped_repeated_and_reordered_frames_never_make_a_wrong_good_book(seed
             joined = True
         if random.random() < 0.3:
             frames.append(venue.snapshot("orderbook", 4 if cut == 4 else 99))
+        frames = [barely_read(frame, random.randrange(1, 6)) if random.random() < 0.5 else frame for frame in frames]
         sent += frames
         way += [frame for frame in frames if random.random() > 0.05]
         if random.random() < 0.1:
@@ -304,3 +323,49 @@ def test_undisturbed_frames_give_the_true_book_after_each(seed: int) -> None:
         assert sync.apply(venue.move(), 0) == BookOutcome(changed=True, good=True)
         assert sync.top(99) == venue.states[venue.number]
         assert sync.apply(venue.snapshot("orderbook", 99), 0) == BookOutcome(good=True)
+
+
+ASKS: Levels = ((101.0, 1.0), (102.0, 1.0), (103.0, 1.0))
+BIDS: Levels = ((100.0, 1.0), (99.0, 1.0), (98.0, 1.0))
+
+
+def test_the_rest_of_a_start_is_read_when_it_is_needed() -> None:
+    made = barely_read(start(10, BIDS, ASKS), 2)
+    sync = BookSync(shown=2)
+    assert sync.apply(made, 0) == BookOutcome(changed=True, good=True)
+    assert not sync.is_read
+    assert sync.top(2) == (BIDS[:2], ASKS[:2])
+    assert sync.apply(diff(10, bids=((100.0, 0.0),)), 1) == BookOutcome(changed=True, good=True)
+    assert sync.is_read
+    assert sync.top(3) == (BIDS[1:], ASKS)
+
+
+def test_more_levels_than_were_read_are_read_at_once_where_they_are_shown() -> None:
+    sync = BookSync(shown=3)
+    sync.apply(barely_read(start(10, BIDS, ASKS), 2), 0)
+    assert sync.is_read and sync.top(3) == (BIDS, ASKS)
+
+
+def test_flags_of_the_rest_are_the_books_once_it_is_read() -> None:
+    sync = BookSync(shown=2)
+    sync.apply(BookSnapshot(C, "obdiff", 1, Unread(BIDS[:2], lambda: (BIDS, 1)), ASKS), 0)
+    assert sync.flags == 0
+    assert sync.check(1) == BookOutcome(good=True)
+    assert sync.flags == 1 and sync.is_read
+
+
+@pytest.mark.parametrize("rest", [unreadable, lambda: (((100.5, 1.0), *BIDS), 0)])
+def test_a_book_whose_rest_cannot_be_taken_is_invalid_at_the_next_look_at_the_latest(rest: Any) -> None:
+    made = BookSnapshot(C, "obdiff", 10, Unread(BIDS[:2], rest), ASKS)
+    for look in (lambda sync: sync.check(1), lambda sync: sync.apply(diff(10), 1)):
+        sync = BookSync(shown=2)
+        sync.reset(0)
+        assert sync.apply(made, 0).good
+        outcome = look(sync)
+        assert (outcome.invalidated or "").startswith("unreadable: ") and outcome.resync
+        assert not sync.is_good
+        assert sync.check(2) == BookOutcome()
+        assert sync.apply(start(12, BIDS, ASKS), 3).good
+    sync = BookSync(shown=3)
+    sync.reset(0)
+    assert (sync.apply(made, 0).invalidated or "").startswith("unreadable: ")

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tickrouter.core.market import BookDiff, MarketFact, Refused, TickerSeen, TradeSeen
+from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen, Unread
 from tickrouter.model.contract import Contract
 from tickrouter.venues.btcturk.market import BtcturkMarket
-from tickrouter.venues.btcturk.plain import Meaning, read_diff, read_ticker, read_trade
+from tickrouter.venues.btcturk.plain import HEAD, Meaning, read_diff, read_start, read_ticker, read_trade
 from tickrouter.venues.card import load_card
 
 CARD = load_card(Path(__file__).parents[3] / "configs/venues/btcturk.yaml")
@@ -31,7 +31,14 @@ pairs: st.SearchStrategy[Any] = st.sampled_from(("BTCTRY", "BTCTRY", "BTCTRY", "
 
 
 def _of(fact: MarketFact) -> MarketFact:
-    return replace(fact, data=fact.data.strip()) if isinstance(fact, Refused) else fact
+    """What a fact says: without the space, and with all that was left unread."""
+    if isinstance(fact, Refused):
+        return replace(fact, data=fact.data.strip())
+    if isinstance(fact, BookSnapshot) and isinstance(fact.bids, Unread) and isinstance(fact.asks, Unread):
+        (bids, one), (asks, other) = fact.bids.rest(), fact.asks.rest()
+        assert fact.bids.head == bids[:HEAD] and fact.asks.head == asks[:HEAD]
+        return replace(fact, bids=bids, asks=asks, flags=one | other)
+    return fact
 
 
 def same(kind: int, body: dict[str, Any]) -> None:
@@ -86,6 +93,34 @@ plain_levels = st.fixed_dictionaries({"P": decimals, "A": decimals, "CP": st.sam
 def test_differences(pair: Any, number: Any, one: list[Any], other: list[Any]) -> None:
     same(432, {"PS": pair, "CS": number, "AO": one, "BO": other})
     same(432, {"PS": "BTCTRY", "CS": 7, "AO": other, "BO": one})
+
+
+def _side(prices: list[int], sign: int, size: str) -> list[dict[str, Any]]:
+    return [{"A": size, "P": str(1000 + sign * price)} for price in sorted(set(prices))]
+
+
+places = st.lists(st.integers(1, 400), max_size=12)
+
+
+@settings(max_examples=200)
+@given(places, places, numbers, st.sampled_from(("obdiff", "orderbook", "x", None)), pairs)
+def test_starts_of_a_book(bids: list[int], asks: list[int], first: Any, channel: Any, pair: Any) -> None:
+    body = {"CS": 5, "PS": pair, "AO": _side(asks, 1, "1.5"), "BO": _side(bids, -1, "0.12345678"), "channel": channel}
+    same(431, body)
+    if body["BO"]:
+        body["BO"][0]["A"] = first
+        same(431, body)
+
+
+def test_of_a_long_start_only_the_best_levels_are_read() -> None:
+    body = {"CS": 5, "PS": "BTCTRY", "AO": _side(list(range(1, 50)), 1, "1"), "channel": "obdiff"}
+    body["BO"] = _side(list(range(1, 50)), -1, "2")
+    fact = read_start(MEANING, json.dumps([431, body]).encode(), NOW)
+    assert isinstance(fact, BookSnapshot) and isinstance(fact.bids, Unread)
+    assert fact.bids.head == ((999.0, 2.0), (998.0, 2.0), (997.0, 2.0), (996.0, 2.0), (995.0, 2.0))
+    assert len(fact.bids.rest()[0]) == 49
+    body["BO"].reverse()
+    assert read_start(MEANING, json.dumps([431, body]).encode(), NOW) is None
 
 
 def test_what_is_plain_is_read_in_one_step() -> None:

@@ -15,7 +15,6 @@ import msgspec
 from tickrouter.core.market import (
     BookDiff,
     BookSnapshot,
-    Change,
     Joined,
     MarketFact,
     Refused,
@@ -26,15 +25,15 @@ from tickrouter.errors import InvalidValue
 from tickrouter.model.contract import Contract
 from tickrouter.model.record import SIZE_ROUNDED, STATISTIC_ROUNDED, Level
 from tickrouter.model.trade import Side, Trade
+from tickrouter.venues.btcturk.levels import LevelTexts, read_changes, read_levels
 from tickrouter.venues.btcturk.numbers import NotRepresentable, Text, price, size
-from tickrouter.venues.btcturk.plain import LONGEST_ID, REMOVED, Meaning, read_diff, read_ticker, read_trade
+from tickrouter.venues.btcturk.plain import LONGEST_ID, Meaning, read_diff, read_start, read_ticker, read_trade
 from tickrouter.venues.btcturk.public import read_trades, trades_request
 from tickrouter.venues.card import Card
 from tickrouter.venues.request import Answer, Request
 
 CHANNELS = ("ticker", "trade", "obdiff", "orderbook")
 JOIN = 151
-_SET = (0, 1)
 _NS_PER_MS = 1_000_000
 _MAX_INT64 = 2**63 - 1
 
@@ -77,16 +76,10 @@ class _Items(msgspec.Struct):
     event: str | None = None
 
 
-class _Level(msgspec.Struct, rename={"price": "P", "amount": "A", "change": "CP"}):
-    price: Text
-    amount: Text
-    change: int | None = None
-
-
 class _Book(msgspec.Struct, rename={"sequence": "CS", "asks": "AO", "bids": "BO", "pair": "PS"}):
     sequence: int | str
-    asks: list[_Level]
-    bids: list[_Level]
+    asks: list[LevelTexts]
+    bids: list[LevelTexts]
     pair: str | None = None
     event: str | None = None
     channel: str | None = None
@@ -124,6 +117,7 @@ class BtcturkMarket:
         self._plain: dict[bytes, Callable[[bytes, int], MarketFact | None]] = {
             b"[402,": partial(read_ticker, self._meaning),
             b"[422,": partial(read_trade, self._meaning),
+            b"[431,": partial(read_start, self._meaning),
             b"[432,": partial(read_diff, self._meaning),
         }
         self._readers: dict[int, Callable[[msgspec.Raw, int], list[MarketFact]]] = {
@@ -234,8 +228,8 @@ class BtcturkMarket:
         try:
             if book.channel not in ("obdiff", "orderbook"):
                 raise InvalidValue("channel", f"{str(book.channel)[:20]!r} is neither obdiff nor orderbook")
-            bids, bids_rounded = _levels(book.bids)
-            asks, asks_rounded = _levels(book.asks)
+            bids, bids_rounded = read_levels(book.bids)
+            asks, asks_rounded = read_levels(book.asks)
             sequence = _whole("CS", book.sequence, _MAX_INT64)
         except InvalidValue as error:
             return [_refused(error, contract, bytes(body))]
@@ -248,8 +242,8 @@ class BtcturkMarket:
         if contract is None:
             return []
         try:
-            bids, bids_rounded = _changes(book.bids)
-            asks, asks_rounded = _changes(book.asks)
+            bids, bids_rounded = read_changes(book.bids)
+            asks, asks_rounded = read_changes(book.asks)
             sequence = _whole("CS", book.sequence, _MAX_INT64)
         except InvalidValue as error:
             return [_refused(error, contract, bytes(body))]
@@ -302,33 +296,6 @@ def _best(field: str, at: Text | None, amount: Text | None) -> tuple[Level | Non
 
 def _is_zero(value: Text) -> bool:
     return not str(value).strip("0.")
-
-
-def _levels(levels: list[_Level]) -> tuple[tuple[Level, ...], bool]:
-    taken: list[Level] = []
-    any_rounded = False
-    for level in levels:
-        amount, rounded = size("A", level.amount)
-        if amount > 0:
-            taken.append((price("P", level.price), amount))
-            any_rounded |= rounded
-    return tuple(taken), any_rounded
-
-
-def _changes(levels: list[_Level]) -> tuple[tuple[Change, ...], bool]:
-    taken: list[Change] = []
-    any_rounded = False
-    for level in levels:
-        amount, rounded = size("A", level.amount)
-        if level.change == REMOVED:
-            # A removed level carries its last amount, not 0 (section 4.4).
-            taken.append((price("P", level.price), 0.0))
-        elif level.change in _SET:
-            taken.append((price("P", level.price), amount))
-            any_rounded |= rounded
-        else:
-            raise InvalidValue("CP", f"{level.change!r} is no known change")
-    return tuple(taken), any_rounded
 
 
 def _whole(field: str, value: int | str, bound: int) -> int:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import ge
 from typing import Annotated, Literal
 
 import msgspec
 
-from tickrouter.core.market import BookDiff, TickerSeen, TradeSeen
+from tickrouter.core.market import BookDiff, BookSnapshot, TickerSeen, TradeSeen, Unread
 from tickrouter.model.trade import Side, Trade
+from tickrouter.venues.btcturk.levels import REMOVED, read_side
 from tickrouter.venues.btcturk.numbers import DIGITS
 
-REMOVED = 3
+HEAD = 5
+"""Levels of a whole book's side that are read at once."""
 LONGEST_ID = 64
 _HUGE = 1e300
 _LAST_MS = 2**63 // 1_000_000 - 1
@@ -83,6 +87,24 @@ class _Level(msgspec.Struct, rename=_LEVEL, gc=False):
     change: Literal[0, 1, 3]
 
 
+class _SideTexts(msgspec.Struct, rename=_LEVEL, gc=False):
+    price: _Short
+    amount: _Short
+
+
+class _SideLevel(msgspec.Struct, rename=_LEVEL, gc=False):
+    price: _Above0
+    amount: _Above0
+
+
+class _Start(msgspec.Struct, rename=_DIFF, gc=False):
+    sequence: _Sequence
+    asks: msgspec.Raw
+    bids: msgspec.Raw
+    pair: str
+    channel: Literal["obdiff"]
+
+
 class _DiffTexts(msgspec.Struct, rename=_DIFF, gc=False):
     sequence: int
     asks: list[_LevelTexts]
@@ -117,6 +139,10 @@ class _DiffTextsFrame(_Frame, array_like=True, gc=False):
     body: _DiffTexts
 
 
+class _StartFrame(_Frame, array_like=True, gc=False):
+    body: _Start
+
+
 class _DiffFrame(_Frame, array_like=True, gc=False):
     body: _Diff
 
@@ -125,6 +151,9 @@ class _DiffFrame(_Frame, array_like=True, gc=False):
 _ticker_texts = msgspec.json.Decoder(_TickerTextsFrame)
 _ticker = msgspec.json.Decoder(_TickerFrame, strict=False)
 _trade = msgspec.json.Decoder(_TradeFrame)
+_start = msgspec.json.Decoder(_StartFrame)
+_side_texts = msgspec.json.Decoder(list[_SideTexts])
+_side = msgspec.json.Decoder(list[_SideLevel], strict=False)
 _diff_texts = msgspec.json.Decoder(_DiffTextsFrame)
 _diff = msgspec.json.Decoder(_DiffFrame, strict=False)
 
@@ -183,6 +212,35 @@ def read_diff(meaning: Meaning, frame: bytes, _now: int) -> BookDiff | None:
         tuple([(level.price, 0.0 if level.change == REMOVED else level.amount) for level in body.bids]),
         tuple([(level.price, 0.0 if level.change == REMOVED else level.amount) for level in body.asks]),
     )
+
+
+def read_start(meaning: Meaning, frame: bytes, _now: int) -> BookSnapshot | None:
+    """A frame 431 that starts a book: the best levels are read, the others when they are asked for."""
+    try:
+        body = _start.decode(frame).body
+        contract = meaning.contracts[body.pair]
+        bids, asks = _unread(bytes(body.bids), -1.0), _unread(bytes(body.asks), 1.0)
+    except (*_UNUSUAL, KeyError):
+        return None
+    if bids is None or asks is None:
+        return None
+    return BookSnapshot(contract, body.channel, body.sequence, bids, asks)
+
+
+def _unread(text: bytes, sign: float) -> Unread | None:
+    """A side, best first, or None where it has not even so many levels, or they are out of order."""
+    at = 0
+    for _ in range(HEAD):
+        at = text.find(b"}", at) + 1
+        if at == 0:
+            return None
+    best = text[:at] + b"]"
+    _side_texts.decode(best)
+    head = tuple([(level.price, level.amount) for level in _side.decode(best)])
+    keys = [level[0] * sign for level in head]
+    if any(map(ge, keys, keys[1:])):
+        return None
+    return Unread(head, partial(read_side, text))
 
 
 def _exact(text: str) -> float:
