@@ -26,7 +26,8 @@ class Figure:
         unit: `1/s`, `us`, `ms`, or `x` for a ratio of two figures of the same round.
         better: which way is better.
         runs: one value a round, in the order of the rounds.
-        target: what it has to reach, or None where none is set yet.
+        target: what is aimed at, or None where nothing is set.
+        floor: what it has to reach; None is the target.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Figure:
     better: Better
     runs: tuple[float, ...]
     target: float | None = None
+    floor: float | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError: there is no run."""
@@ -47,29 +49,38 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the target is reached; None without a target."""
-        if self.target is None:
+        """Whether it is where it has to be; None where nothing is set."""
+        bound = self.target if self.floor is None else self.floor
+        if bound is None:
             return None
-        return self.value >= self.target if self.better == "higher" else self.value <= self.target
+        return self.value >= bound if self.better == "higher" else self.value <= bound
 
     def to_json(self) -> dict[str, Any]:
         """The figure's entry in `bench.json`."""
         runs = [rounded(run) for run in self.runs]
-        return {"value": self.value, "unit": self.unit, "target": self.target, "holds": self.holds, "runs": runs}
+        bounds = {"target": self.target, "floor": self.floor, "holds": self.holds}
+        return {"value": self.value, "unit": self.unit, **bounds, "runs": runs}
 
 
-def ratios(name: str, over: Figure, under: Figure, better: Better, target: float | None = None) -> Figure:
+def ratios(
+    name: str,
+    over: Figure,
+    under: Figure,
+    better: Better,
+    target: float | None = None,
+    floor: float | None = None,
+) -> Figure:
     """One figure over another, round by round: what troubles a machine in a round troubles both.
 
     Raises:
         ValueError: they were not measured in the same rounds.
     """
     pairs = zip(over.runs, under.runs, strict=True)
-    return Figure(name, "x", better, tuple(one / other for one, other in pairs), target)
+    return Figure(name, "x", better, tuple(one / other for one, other in pairs), target, floor)
 
 
 def write_json(file: Path, figures: Iterable[Figure]) -> None:
-    """Write `{name: {value, unit, target, holds, runs}}`, whole or not at all."""
+    """Write `{name: {value, unit, target, floor, holds, runs}}`, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     entries = {figure.name: figure.to_json() for figure in figures}
@@ -81,14 +92,14 @@ def table(figures: Iterable[Figure], title: str) -> Table:
     """The figures as a table for people."""
     shown = Table(title=title, title_justify="left")
     shown.add_column("figure")
-    for column in ("value", "lowest run", "highest run", "target"):
+    for column in ("value", "lowest run", "highest run", "target", "floor"):
         shown.add_column(column, justify="right")
     shown.add_column("holds")
     words = {None: "", True: "yes", False: "NO"}
     for figure in figures:
         numbers = [figure.value, min(figure.runs), max(figure.runs)]
-        target = "" if figure.target is None else text(figure.target, figure.unit)
-        shown.add_row(figure.name, *(text(number, figure.unit) for number in numbers), target, words[figure.holds])
+        bounds = ["" if bound is None else text(bound, figure.unit) for bound in (figure.target, figure.floor)]
+        shown.add_row(figure.name, *(text(number, figure.unit) for number in numbers), *bounds, words[figure.holds])
     return shown
 
 

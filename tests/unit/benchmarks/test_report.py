@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks.report import Figure, ratios, table, write_json
 
 FAST = Figure("a.fast", "1/s", "higher", (300.0, 100.0, 200.0))
+UNSET = {"target": None, "floor": None, "holds": None}
 SLOW = Figure("a.slow", "1/s", "higher", (100.0, 100.0, 50.0))
 
 
@@ -47,12 +48,18 @@ def test_a_ratio_of_other_rounds_is_refused() -> None:
         ratios("a.ratio", FAST, Figure("a.one", "1/s", "higher", (1.0,)), "higher")
 
 
-def test_the_file_has_every_figure_with_its_five_fields(tmp_path: Path) -> None:
+def test_a_floor_is_what_binds_where_there_is_one() -> None:
+    assert Figure("a", "x", "higher", FAST.runs, target=300.0, floor=200.0).holds is True
+    assert Figure("a", "x", "higher", FAST.runs, target=100.0, floor=201.0).holds is False
+    assert ratios("a.ratio", FAST, SLOW, "lower", 1.0, 3.0).holds is True
+
+
+def test_the_file_has_every_figure_with_its_six_fields(tmp_path: Path) -> None:
     file = tmp_path / "build" / "bench.json"
     write_json(file, [FAST, Figure("a.ratio", "x", "lower", (1.23456,), target=1.0)])
     assert json.loads(file.read_text()) == {
-        "a.fast": {"value": 200.0, "unit": "1/s", "target": None, "holds": None, "runs": [300.0, 100.0, 200.0]},
-        "a.ratio": {"value": 1.235, "unit": "x", "target": 1.0, "holds": False, "runs": [1.235]},
+        "a.fast": {"value": 200.0, "unit": "1/s", **UNSET, "runs": [300.0, 100.0, 200.0]},
+        "a.ratio": {"value": 1.235, "unit": "x", "target": 1.0, "floor": None, "holds": False, "runs": [1.235]},
     }
     assert list(file.parent.iterdir()) == [file]
 
