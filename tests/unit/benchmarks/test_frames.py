@@ -10,7 +10,7 @@ import pytest
 from benchmarks.feeder import Feeder, packed
 from benchmarks.frames import DEPTH, SHOWN, Kind, frame, start, walk
 from tests.simulation import ROOT
-from tickrouter.core.market import BookDiff, BookSnapshot, TickerSeen, TradeSeen
+from tickrouter.core.market import BookDiff, BookSnapshot, TickerSeen, TradeSeen, Unread
 from tickrouter.model.contract import Contract
 from tickrouter.transport.socket import Socket
 from tickrouter.venues.btcturk.market import BtcturkMarket
@@ -61,9 +61,10 @@ def test_trades_say_the_same_and_each_has_an_id_of_its_own(adapter: BtcturkMarke
 
 def test_books_change_the_same_level_a_side_among_those_recorded(adapter: BtcturkMarket) -> None:
     book = told(adapter, start("btcturk"))
-    assert isinstance(book, BookSnapshot)
-    assert (len(book.bids), len(book.asks), book.sequence) == (DEPTH, DEPTH, 1)
-    recorded = {price for side in (book.bids, book.asks) for price, _ in side[:SHOWN]}
+    assert isinstance(book, BookSnapshot) and isinstance(book.bids, Unread) and isinstance(book.asks, Unread)
+    assert (len(book.bids.rest()[0]), len(book.asks.rest()[0]), book.sequence) == (DEPTH, DEPTH, 1)
+    recorded = {price for side in (book.bids, book.asks) for price, _ in side.head}
+    assert len(recorded) == 2 * SHOWN
     for number, (ours, theirs) in enumerate(pairs("book", adapter), 1):
         assert isinstance(ours, BookDiff)
         assert (ours.sequence, theirs["U"], theirs["u"]) == (number, number, number)
