@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from tickrouter.history.documents import COLLECTIONS, from_document
 from tickrouter.model.coverage import Interval
 from tickrouter.model.feed import Feed
 
+KINDS = ("tick", "trade", "book")
+PACE = 500
+"""Records that wait at any moment in a collector that keeps pace, and that it stores within its last second."""
 _RUN = """
 import sys
 from pathlib import Path
@@ -67,6 +71,29 @@ class Collecting:
         return process
 
     def stop(self) -> int:
+        """End the last one kindly, once it has nothing left that waits for a server; its exit status."""
+        self.wait_drained()
+        return self.end()
+
+    def wait_drained(self) -> None:
+        """Wait until both sinks keep pace again: all that was received by now is stored."""
+        now = time.time_ns()
+
+        def is_drained() -> bool:
+            return (
+                all(
+                    one.end > now for name in self.contracts for kind in KINDS for one in self.coverage(kind, name)[-1:]
+                )
+                and self._waiting() < PACE
+            )
+
+        until(is_drained, 40)
+
+    def _waiting(self) -> int:
+        accounts = [account for kinds in self.state()["sinks"].values() for account in kinds.values()]
+        return sum(account["queued"] + account["spilled"] for account in accounts)
+
+    def end(self) -> int:
         """End the last one kindly; its exit status."""
         process = self.processes[-1]
         process.send_signal(signal.SIGTERM)
@@ -123,9 +150,7 @@ class Collecting:
         """Documents against the ledger, of all time."""
         with closing(connect_mongo(self.mongo_url)) as client:
             return [
-                audit(client[self.database], contract, kind, 0, 2**62)
-                for contract in self.contracts
-                for kind in ("tick", "trade", "book")
+                audit(client[self.database], contract, kind, 0, 2**62) for contract in self.contracts for kind in KINDS
             ]
 
     def stored(self, kind: str, contract: str) -> list[Entry]:
@@ -143,8 +168,17 @@ class Collecting:
         )
 
     def wait_live(self) -> None:
-        """Wait until every contract is."""
+        """Wait until every contract is, and the ledger in MongoDB says so of every kind."""
         until(lambda: all(self.live(contract) for contract in self.contracts), 20)
+
+        def is_told() -> bool:
+            return all(
+                "live" in {one.state for one in self.coverage(kind, contract)}
+                for contract in self.contracts
+                for kind in KINDS
+            )
+
+        until(is_told, 20)
 
 
 @contextmanager

@@ -18,12 +18,13 @@ from tickrouter.bus.permits import Permits
 from tickrouter.bus.publish import Publisher
 from tickrouter.clock import SystemClock
 from tickrouter.config import Config
+from tickrouter.core.entry_ids import EntryId
 from tickrouter.errors import ConfigError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
 from tickrouter.history.coverage import CoverageWriter
 from tickrouter.history.orders import is_unused
-from tickrouter.history.sink import MarketWriter, behind
+from tickrouter.history.sink import MarketWriter, Stored, behind
 from tickrouter.model.contract import Contract
 from tickrouter.transport.http import HttpClient
 from tickrouter.venues.registry import market_adapter
@@ -39,6 +40,7 @@ from .session import SessionOpener
 from .sink_queue import SinkQueue
 from .spill import Spill
 from .spill_folder import SpillFolder
+from .takeover import Takeovers
 from .through import ThroughBoard
 
 CONTRACTS_A_CONNECTION = 20
@@ -108,10 +110,14 @@ class Collector:
         db = database(self._mongo, config.servers.mongo_database)
         writer = MarketWriter(db)
         limits = {kind: getattr(config.streams, kind) for kind in (*config.record.kinds, FEED)}
-        board = ThroughBoard()
+        board, takeovers = ThroughBoard(), Takeovers()
         opener = SessionOpener(
             state / "sessions", MarketWriter(db, timeout=SESSION_TIMEOUT), config.record.kinds, clock
         )
+
+        def surplus(contract: str, kind: str, after: EntryId, below: int, count: int) -> Sequence[Stored]:
+            return behind(db, kind, contract, after, below, count)
+
         rooms = {
             name: (pipeline, Publisher(redis, name, limits, lease_ms=LEASE_MS, quick=quick))
             for name, pipeline in self._pipelines.items()
@@ -122,12 +128,22 @@ class Collector:
             rooms,
             opener,
             board,
+            takeovers,
             clock,
             lease_ms=LEASE_MS,
             spilled=spills["redis"].spans() if spills else {},
-            surplus=lambda contract, kind, after: behind(db, kind, contract, after),
+            surplus=surplus,
         )
-        self._mongo_sink = MongoSink(self._queues["mongo"], writer, CoverageWriter(db), board, clock)
+        self._mongo_sink = MongoSink(
+            self._queues["mongo"],
+            writer,
+            CoverageWriter(db),
+            board,
+            takeovers,
+            lambda contract, *what: rooms[contract][1].read_after(*what),
+            surplus,
+            clock,
+        )
         sinks: dict[str, Inlet] = {"redis": self._redis_sink, "mongo": self._queues["mongo"]}
         self._readers: list[Reader] = []
         self._backfillers: list[Backfiller] = []

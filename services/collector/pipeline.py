@@ -69,7 +69,8 @@ class Pipeline:
         self._early: deque[Trade] = deque(maxlen=EARLY_TRADES)
         self._states: dict[str, tuple[FeedState, str]] = {ALL: ("down", "not connected yet")}
         self._is_down = True
-        self._told_session: Session | None = None
+        # The session that was announced: `session` may change at any moment.
+        self._told: Session | None = None
         self._last_seen: int | None = None
         self._lost_since: int | None = None
         self._book_told: tuple[object, object] | None = None
@@ -114,7 +115,7 @@ class Pipeline:
         """Take one fact of this contract."""
         items: list[Item] = []
         self._last_seen = now
-        if self.session is not self._told_session or self._is_down:
+        if self.session is not self._told or self._is_down:
             self._greet(items, now)
         # By exact type, the frequent ones first: isinstance asks the class's own class.
         if type(fact) is TickerSeen:
@@ -238,20 +239,18 @@ class Pipeline:
 
     def _announce(self, items: list[Item], now: int) -> None:
         """A new session begins by saying what is missing before it and how things stand."""
-        session = self.session
+        session, before = self.session, self._told
+        self._told = session
         if session is None:
-            if self._told_session is not None:
+            if before is not None:
                 items += self._claims(self._ledger.stop(now))
-            self._told_session = None
             return
-        if session is self._told_session:
+        if session is before:
             return
-        is_first = self._told_session is None
-        self._told_session = session
+        is_first = before is None
         self._book_told, self._book_pending = None, self._sync.is_good
         if is_first:
-            kinds, repaired = tuple(sorted(self._kinds)), dict(session.repaired)
-            opening = Opening(now, self.contract, session.number, kinds, session.alive, repaired)
+            opening = Opening(now, self.contract, session.number, tuple(sorted(self._kinds)), session.alive)
             items.append(Item(self.contract, OPENING, None, opening))
         items += self._claims(self._ledger.begin(session.number, now))
         if is_first and session.ended_ms:
@@ -279,7 +278,7 @@ class Pipeline:
                 del self._sides[next(iter(self._sides))]
             self._first_trade = self._first_trade or now
         if "trade" in self._kinds:
-            if self.session is None:
+            if self._told is None:
                 self._early.append(trade)
             elif fact.live:
                 self._add(items, "trade", trade, now)
@@ -360,7 +359,7 @@ class Pipeline:
         self._add(items, FEED, Feed(now, state, cause, self.contract, kind, since), now)
 
     def _add(self, items: list[Item], kind: str, record: Tick | Trade | Book | Feed, now: int) -> None:
-        session = self.session
+        session = self._told
         if session is not None:
             self.counts[kind] += 1
             entry_id = session.ids[kind].next(now)

@@ -18,7 +18,7 @@ from tickrouter.transport.socket import Socket
 from tickrouter.venues.base import MarketAdapter
 from tickrouter.venues.card import Card
 
-from .item import FEED, Item
+from .item import CLAIM, FEED, Item
 from .loss import Loss
 from .pipeline import Pipeline
 from .proven import Proven
@@ -106,7 +106,7 @@ class Reader(threading.Thread):
     def _read(self, socket: Socket) -> None:
         for text in self._adapter.subscriptions():
             socket.send(text)
-        heard = checked = self._clock.now()
+        heard = checked = self._drained = self._clock.now()
         for pipeline in self._pipelines.values():
             pipeline.connected(heard)
         while not self._ending.is_set():
@@ -192,5 +192,6 @@ class Reader(threading.Thread):
     def _put(self, items: Sequence[Item]) -> None:
         if not items:
             return
-        self._sinks["redis"].put([item for item in items if item.id is not None])
+        # What the ledger is told stands in Redis too: the next collector takes it up from there.
+        self._sinks["redis"].put([item for item in items if item.id is not None or item.kind == CLAIM])
         self._sinks["mongo"].put([item for item in items if item.kind != FEED])

@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from tickrouter import logs
-from tickrouter.bus.codec import pack_record, unpack_record
+from tickrouter.bus.codec import pack_record
 from tickrouter.bus.publish import ALIVE, Entry, Publisher
 from tickrouter.clock import Clock
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
-from tickrouter.model.book import Book
+from tickrouter.history.sink import Stored
 from tickrouter.model.coverage import Claim, Opening
-from tickrouter.model.tick import Tick
-from tickrouter.model.trade import Trade
 
-from .item import CLAIM, FEED, KINDS, Item
+from .item import CLAIM, FEED, Item
 from .loss import Loss
 from .outage import Outage
 from .pipeline import Pipeline
 from .session import SessionOpener
 from .sink_queue import SinkQueue
+from .takeover import Takeover, Takeovers, claim_fields, claims_in
 from .through import ThroughBoard
 
 QUICK = 0.05
 """Seconds for an answer on the fast path."""
 BATCH = 500
-PAGE = 5000
+GIVEN_BACK = 50_000
+"""Records that Redis is given back at most when it lacks what MongoDB has of the sessions before."""
 IDLE = 0.1
 """Seconds that the thread waits for records before it looks after the leases."""
 KEPT_SECONDS = 5.0
@@ -42,8 +42,9 @@ KEPT_SECONDS = 5.0
 WITHOUT_REDIS = 3.0
 """Seconds after which recording begins without Redis, into MongoDB and the queue."""
 
-Surplus = Callable[[str, str, EntryId], Iterable[tuple[EntryId, Tick | Trade | Book]]]
-"""Contract, kind and entry id to what MongoDB has behind it, in order."""
+Surplus = Callable[[str, str, EntryId, int, int], Sequence[Stored]]
+"""Contract, kind, entry id, session and a number to so many records that MongoDB has behind the entry, of sessions
+below that one, in order."""
 Span = tuple[EntryId, EntryId]
 """First and last entry id."""
 
@@ -61,6 +62,10 @@ class _Room:
     pipeline: Pipeline
     publisher: Publisher
     is_held: bool = False
+    is_open: bool = False
+    """A session was opened since the lease was taken."""
+    first_session: int = 0
+    """Of this process; what is of those before is another's."""
     is_checked: bool = False
     is_standby: bool = False
     waiting_since: float | None = None
@@ -78,6 +83,7 @@ class RedisSink(threading.Thread):
         rooms: Mapping[str, tuple[Pipeline, Publisher]],
         opener: SessionOpener,
         through: ThroughBoard,
+        takeovers: Takeovers,
         clock: Clock,
         *,
         lease_ms: int,
@@ -88,10 +94,11 @@ class RedisSink(threading.Thread):
 
         Args:
             queue: before this sink.
-            mongo_queue: before the other one, for what Redis alone has and for the ledger.
+            mongo_queue: before the other one, for the ledger.
             rooms: pipeline and publisher by contract.
             opener: opens sessions.
             through: how far MongoDB is.
+            takeovers: told what is found in the streams.
             clock: of the process.
             lease_ms: how long a lease holds.
             spilled: what an earlier process left in the spill, by contract and kind.
@@ -104,6 +111,7 @@ class RedisSink(threading.Thread):
         self._rooms = {contract: _Room(*room) for contract, room in rooms.items()}
         self._opener = opener
         self._through = through
+        self._takeovers = takeovers
         self._clock = clock
         self._renew_every = lease_ms / 4000
         # An acquisition whose answer was lost holds the lease in nobody's name until it expires.
@@ -163,7 +171,8 @@ class RedisSink(threading.Thread):
             return False
         try:
             parts = [(self._rooms[contract], own) for contract, own in _by_contract(items)]
-            if not all(room.is_held and room.is_checked for room, _ in parts) or not self._queue.begin(items):
+            is_ready = all(room.is_held and room.is_open and room.is_checked for room, _ in parts)
+            if not is_ready or not self._queue.begin(items):
                 return False
             try:
                 for room, own in parts:
@@ -220,8 +229,11 @@ class RedisSink(threading.Thread):
 
     def _write(self, room: _Room, items: Sequence[Item], *, quick: bool = False) -> Sequence[Item]:
         """One call; what is still to be written: all behind an entry that was refused."""
-        entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in items if item.id is not None]
+        records = [item for item in items if item.id is not None]
+        entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in records if item.id is not None]
         fields = self._through.fields(room.pipeline.contract) | {ALIVE: str(self._clock.now())}
+        claims = [item.record for item in items if isinstance(item.record, Claim) and not item.record.note]
+        fields |= claim_fields({claim.kind: claim for claim in claims})
         done = room.publisher.publish(entries, fields, quick=quick)
         now = self._clock.monotonic()
         room.renewed_at = now
@@ -231,9 +243,11 @@ class RedisSink(threading.Thread):
         if done.conflict is None:
             self._queue.settle(stored=items)
             return []
-        self._queue.settle(stored=items[: done.stored])
-        self._refused(items[done.stored], done.conflict)
-        return items[done.stored + 1 :]
+        refused = records[done.stored]
+        at = next(index for index, item in enumerate(items) if item is refused)
+        self._queue.settle(stored=items[:at])
+        self._refused(refused, done.conflict)
+        return items[at + 1 :]
 
     def _refused(self, item: Item, conflict: StreamConflict) -> None:
         """Never taken for success: the ledger says what the stream lacks."""
@@ -252,14 +266,11 @@ class RedisSink(threading.Thread):
             if not room.publisher.acquire():
                 self._wait_for(room)
                 return False
-            room.is_held, room.is_checked, room.is_standby, room.waiting_since = True, False, False, None
-            last, alive = room.publisher.last_ids(), room.publisher.alive()
-            session = replace(self._opener.open(contract, self._with_spilled(contract, last)), alive=alive)
-            if room.pipeline.session is None:
-                session = replace(session, repaired=self._repair(room, last, session.stored))
-                self._give_back(room, last, session.stored)
-            room.pipeline.session = session
-            _log.info("lease taken", contract=contract, session=session.number)
+            room.is_held, room.is_open, room.is_checked = True, False, False
+            room.is_standby, room.waiting_since = False, None
+        if not room.is_open:
+            self._open(room)
+            room.is_open = True
         if not room.is_checked:
             last = room.publisher.last_ids()
             kept = [entry for _, batch in room.kept for entry in batch]
@@ -271,6 +282,29 @@ class RedisSink(threading.Thread):
                     _log.error("entry refused by its stream", error=str(done.conflict))
             room.is_checked = True
         return True
+
+    def _open(self, room: _Room) -> None:
+        """A session begins, above all that stands in the streams or will.
+
+        Raises:
+            StorageError: Redis did not answer; to be tried again.
+        """
+        contract, publisher = room.pipeline.contract, room.publisher
+        last, told = publisher.last_ids(), publisher.told()
+        ends = self._with_spilled(contract, last)
+        session = self._opener.open(contract, ends, lambda: publisher.publish([]))
+        alive = told.get(ALIVE, "")
+        session = replace(session, alive=int(alive) if alive.isdigit() else 0)
+        is_new = room.pipeline.session is None
+        if is_new:
+            room.first_session = session.number
+        if is_new or self._takeovers.of(contract) is None:
+            for kind, end in last.items() if session.is_whole else ():
+                if kind != FEED:
+                    ends[kind] = self._give_back(room, kind, end, is_new=is_new)
+            self._takeovers.tell(contract, Takeover(ends, claims_in(told)))
+        room.pipeline.session = session
+        _log.info("lease taken", contract=contract, session=session.number)
 
     def _wait_for(self, room: _Room) -> None:
         """The lease is taken. Once it is plain that another collector renews it, this one records no more."""
@@ -287,67 +321,40 @@ class RedisSink(threading.Thread):
         own = {kind: end for (name, kind), (_, end) in self._spilled.items() if name == contract}
         return {kind: max(last.get(kind, (0, 0)), own.get(kind, (0, 0))) for kind in {*last, *own}}
 
-    def _repair(
-        self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None
-    ) -> dict[str, tuple[int, int]]:
-        """Hand to MongoDB what Redis alone has since the last session died.
+    def _give_back(self, room: _Room, kind: str, end: EntryId, *, is_new: bool) -> EntryId:
+        """Write to a stream what MongoDB alone has of the sessions before, about what the spill holds.
+
+        Args:
+            room: of the contract.
+            kind: of the stream.
+            end: what Redis has.
+            is_new: nothing of this process waits for Redis yet: what belongs behind the spill has its place.
 
         Returns:
-            Start and end, by kind, of what was handed on without a hole from where MongoDB ended.
+            How far the stream comes by that.
         """
-        repaired: dict[str, tuple[int, int]] = {}
-        for kind, end in last.items() if stored is not None else ():
-            if kind == FEED or stored is None:
-                continue
-            # Where MongoDB knows nothing, the stream may be another database's: only its last session is ours.
-            after = stored.get(kind)
-            lowest = session_of(after) if after is not None else session_of(end)
-            found = self._hand_on(room, kind, after or (0, 0), end, lowest)
-            if found and after is not None and found[0].id == (found[0].id[0], after[1] + 1):
-                times = [unpack_record(KINDS[kind], entry.data).time for entry in (found[0], found[-1])]
-                if session_of(end) == lowest and not self._feed_says(room, found[0].id[0]):
-                    repaired[kind] = times[0], times[1] + 1
-        return repaired
-
-    def _give_back(self, room: _Room, last: Mapping[str, EntryId], stored: Mapping[str, EntryId] | None) -> None:
-        """Write to the streams what MongoDB alone has of their last session, before and behind what the spill holds."""
-        contract = room.pipeline.contract
-        for kind, end in last.items():
-            if kind == FEED or stored is None or self._surplus is None:
-                continue
-            first, spilled = self._spilled.get((contract, kind), (_NEVER, _NEVER))
-            rows = [row for row in self._surplus(contract, kind, end) if session_of(row[0]) == session_of(end)]
-            entries = [Entry(kind, entry_id, pack_record(record)) for entry_id, record in rows if entry_id < first]
-            for start in range(0, len(entries), BATCH):
-                done = room.publisher.publish(entries[start : start + BATCH])
-                if done.conflict is not None:
-                    _log.error("entry refused by its stream", error=str(done.conflict))
-            behind = [Item(contract, kind, *row) for row in rows if row[0] > spilled]
-            self._queue.put(behind)
-            if entries or behind:
-                count = len(entries) + len(behind)
-                _log.info("given back to Redis", contract=contract, kind=kind, entries=count)
-
-    def _hand_on(self, room: _Room, kind: str, after: EntryId, end: EntryId, lowest: int) -> list[Entry]:
-        """Put entries of sessions from `lowest` on into MongoDB's queue; the first and the last of them."""
-        contract, ends = room.pipeline.contract, []
-        while after < end:
-            page = room.publisher.read_after(kind, after, PAGE)
-            rows = [entry for entry in page if session_of(entry.id) >= lowest]
-            items = [Item(contract, kind, entry.id, unpack_record(KINDS[kind], entry.data)) for entry in rows]
-            self._mongo_queue.put(items)
-            room.publisher.publish([])
-            if rows:
-                _log.info("handed to MongoDB what Redis alone had", contract=contract, kind=kind, entries=len(rows))
-                ends += [rows[0], rows[-1]]
-            if len(page) < PAGE:
+        contract, surplus = room.pipeline.contract, self._surplus
+        first, spilled = self._spilled.get((contract, kind), (_NEVER, end))
+        try:
+            rows = surplus(contract, kind, end, room.first_session, GIVEN_BACK + 1) if surplus is not None else ()
+        except StorageError as error:
+            _log.warning("Redis is not given back what MongoDB has", contract=contract, kind=kind, error=str(error))
+            return spilled
+        if not rows or len(rows) > GIVEN_BACK:
+            _log.debug("nothing, or too much, to be given back", contract=contract, kind=kind, records=len(rows))
+            return spilled
+        before = [Entry(kind, entry_id, pack_record(record)) for entry_id, record in rows if entry_id < first]
+        for start in range(0, len(before), BATCH):
+            part = before[start : start + BATCH]
+            done = room.publisher.publish(part)
+            if done.conflict is not None:
+                _log.error("entry refused by its stream", error=str(done.conflict))
                 break
-            after = page[-1].id
-        return [ends[0], ends[-1]] if ends else []
-
-    def _feed_says(self, room: _Room, since_ms: int) -> bool:
-        """True if the feed changed since: then what was handed on may have holes."""
-        return bool(room.publisher.read_after(FEED, (since_ms, 0), 1))
+            spilled = max(spilled, part[-1].id)
+        behind = [Item(contract, kind, *row) for row in rows if row[0] > spilled] if is_new and first < _NEVER else []
+        self._queue.put(behind)
+        _log.info("given back to Redis", contract=contract, kind=kind, entries=len(before) + len(behind))
+        return max([spilled, *(row[0] for row in rows[-1:] if behind)])
 
     def _look_after(self) -> None:
         """Renew leases, take those that are free, pass on how far MongoDB is."""
@@ -362,7 +369,8 @@ class RedisSink(threading.Thread):
             except StorageError as error:
                 self.outage.began(error)
                 if room.pipeline.session is None and now - self._began > WITHOUT_REDIS and not room.is_standby:
-                    room.pipeline.session = self._opener.open(contract, self._with_spilled(contract, {}))
+                    session = self._opener.open(contract, self._with_spilled(contract, {}))
+                    room.first_session, room.pipeline.session = session.number, session
                     _log.warning("recording begins without Redis", contract=contract)
                 return
 

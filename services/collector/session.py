@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tickrouter import logs
@@ -15,6 +15,9 @@ from tickrouter.errors import StorageError
 from tickrouter.history.sink import MarketWriter
 
 from .item import FEED
+
+TRIES = 4
+"""Questions to MongoDB, each with the writer's timeout, before a session is opened without it."""
 
 _log = logs.get("session")
 
@@ -27,17 +30,15 @@ class Session:
         number: never used before.
         ended_ms: the end of what both servers have of the sessions before, 0 if nothing.
         ids: the entry ids to come, by kind.
-        stored: how far MongoDB had stored each kind; None if it did not answer.
+        is_whole: MongoDB was asked too.
         alive: last sign of life of the collector before, ns; 0 if none is known.
-        repaired: by kind, start and end (ns) of what Redis alone had and is handed on without a hole.
     """
 
     number: int
     ended_ms: int
     ids: Mapping[str, EntryIds]
-    stored: Mapping[str, EntryId] | None = None
+    is_whole: bool = False
     alive: int = 0
-    repaired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class SessionOpener:
@@ -50,12 +51,15 @@ class SessionOpener:
         self._kinds = tuple(kinds)
         self._clock = clock
 
-    def open(self, contract: str, in_streams: Mapping[str, EntryId]) -> Session:
+    def open(
+        self, contract: str, in_streams: Mapping[str, EntryId], meanwhile: Callable[[], object] = lambda: None
+    ) -> Session:
         """A new session.
 
         Args:
             contract: canonical name.
             in_streams: the last id of each stream; empty where Redis does not answer.
+            meanwhile: done while MongoDB is waited for.
         """
         streams_end = max((ms for ms, _ in in_streams.values()), default=0)
         found = [session_of(entry_id) for entry_id in in_streams.values()]
@@ -63,8 +67,7 @@ class SessionOpener:
         kept_session, floor = self._read(contract)
         found.append(kept_session)
         try:
-            stored_session, stored_ms = self._writer.highest(contract, self._kinds)
-            stored = self._writer.through(contract, self._kinds)
+            stored_session, stored_ms = self._asked(contract, meanwhile)
             found.append(stored_session)
         except StorageError as error:
             _log.warning("session opened without MongoDB's word", contract=contract, error=str(error))
@@ -74,7 +77,20 @@ class SessionOpener:
             self._writer.open_session(contract, session.number, self._clock.now())
         except StorageError as error:
             _log.warning("session not written to MongoDB", contract=contract, error=str(error))
-        return replace(session, stored=stored)
+        return replace(session, is_whole=True)
+
+    def _asked(self, contract: str, meanwhile: Callable[[], object]) -> tuple[int, int]:
+        """The highest session and ms that MongoDB knows; it is given a little time.
+
+        Raises:
+            StorageError: it did not answer.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return self._writer.highest(contract, self._kinds)
+            except StorageError:
+                meanwhile()
+        return self._writer.highest(contract, self._kinds)
 
     def _begin(
         self, contract: str, found: Sequence[int], last_ms: Mapping[str, int], floor: int, ended_ms: int

@@ -127,17 +127,17 @@ class Publisher:
             found[kind] = int(ms), int(n)
         return found
 
-    def alive(self) -> int:
-        """When the collector that wrote last gave its last sign of life, ns since 1970 UTC; 0 where none is known.
+    def told(self) -> dict[str, str]:
+        """The fields of `through:{contract}`, as the collector that wrote last left them.
 
         Raises:
             StorageError: Redis did not answer.
         """
         try:
-            found: Any = self._redis.hget(self._keys.through, ALIVE)
+            found: Any = self._redis.hgetall(self._keys.through)
         except RedisError as error:
             raise StorageError(f"Redis: {self._keys.through}: {error}") from error
-        return int(found) if found is not None and found.isdigit() else 0
+        return {name.decode(): value.decode(errors="replace") for name, value in found.items()}
 
     def read_after(self, kind: str, after: EntryId, count: int) -> list[Entry]:
         """What stands in a stream behind an id, in order, at most `count` entries.

@@ -17,7 +17,6 @@ NEVER = "nothing was recorded"
 NOT_YET = "not written down yet"
 UNWATCHED = "the collector was not running"
 DIED = "the collector ended without a last word"
-REPAIRED = "handed on from Redis"
 
 
 @dataclass(slots=True)
@@ -164,10 +163,6 @@ def opened(opening: Opening, kind: str, end: int, was_open: bool) -> list[Claim]
     if alive < opening.time:
         name = f"{opening.session:07d}-away"
         claims.append(Claim(opening.time, *head, name, "missing", alive, opening.time, UNWATCHED))
-    start, stop = opening.repaired.get(kind, (0, 0))
-    if max(start, end) < stop:
-        name = f"{opening.session:07d}-repaired"
-        claims.append(Claim(opening.time + 1, *head, name, "live", max(start, end), stop, REPAIRED))
     return claims
 
 

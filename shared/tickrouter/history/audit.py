@@ -9,7 +9,7 @@ from itertools import groupby
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from tickrouter.core.coverage import REPAIRED, holes, paint
+from tickrouter.core.coverage import holes, paint
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import StorageError
 from tickrouter.history.chunk_reader import ChunkReader
@@ -142,9 +142,7 @@ def _is_excused(number: int, excuses: Iterable[Claim]) -> bool:
 
 def _is_open_to(time: int, intervals: Sequence[Interval]) -> bool:
     """True where entries may be stored that no claim counts: what a collector that died had sent."""
-    return any(
-        one.start <= time < one.end for one in (*holes(intervals), *(i for i in intervals if i.cause == REPAIRED))
-    )
+    return any(one.start <= time < one.end for one in holes(intervals))
 
 
 def _where(claim: Claim) -> str:

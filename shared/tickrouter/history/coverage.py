@@ -129,9 +129,7 @@ def coverage(db: Database[Document], contract: str, kind: str, start: int, end: 
 
 
 def _guessed(opening: Opening, end: int) -> Opening:
-    return Opening(
-        opening.time, opening.contract, opening.session, opening.kinds, end + LEASE_NS, dict(opening.repaired)
-    )
+    return Opening(opening.time, opening.contract, opening.session, opening.kinds, end + LEASE_NS)
 
 
 @contextmanager

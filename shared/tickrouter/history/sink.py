@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from pymongo import DESCENDING, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from tickrouter.core.entry_ids import EntryId, session_of
+from tickrouter.core.entry_ids import SESSION_BITS, EntryId, session_of
 from tickrouter.errors import StorageError
 from tickrouter.history.connection import Document, ensure_indexes
 from tickrouter.history.documents import (
@@ -222,23 +222,35 @@ class MarketWriter:
         return session, ms
 
 
+Stored = tuple[EntryId, Tick | Trade | Book]
+"""A record that stands in a stream, with its entry id."""
+
+
 def behind(
-    db: Database[Document], kind: str, contract: str, after: EntryId
-) -> Iterator[tuple[EntryId, Tick | Trade | Book]]:
-    """Documents of a stream behind an entry, in its order.
+    db: Database[Document], kind: str, contract: str, after: EntryId, below: int, count: int, timeout: float = 1.0
+) -> list[Stored]:
+    """Documents of a stream behind an entry, in its order, of sessions below one, `count` at most.
 
     Raises:
         StorageError: MongoDB did not answer.
     """
     ms, n = after
-    query = {"contract": contract, "ms": {"$gte": ms}, "$or": [{"ms": {"$gt": ms}}, {"n": {"$gt": n}}]}
+    query = {
+        "contract": contract,
+        "ms": {"$gte": ms},
+        "n": {"$lt": below << SESSION_BITS},
+        "$or": [{"ms": {"$gt": ms}}, {"n": {"$gt": n}}],
+    }
+    rows: list[Stored] = []
     try:
-        for found in db[COLLECTIONS[kind]].find(query).sort([("ms", 1), ("n", 1)]):
-            record = from_document(kind, found)
-            if isinstance(record, Tick | Trade | Book):
-                yield (found["ms"], found["n"]), record
+        with pymongo.timeout(timeout):
+            for found in db[COLLECTIONS[kind]].find(query).sort([("ms", 1), ("n", 1)]).limit(count):
+                record = from_document(kind, found)
+                if isinstance(record, Tick | Trade | Book):
+                    rows.append(((found["ms"], found["n"]), record))
     except PyMongoError as error:
         raise StorageError(f"MongoDB: {COLLECTIONS[kind]}: {_short(error)}") from error
+    return rows
 
 
 def _short(error: PyMongoError) -> str:

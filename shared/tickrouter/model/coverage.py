@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
 from tickrouter.model.record import Record
 
 State = Literal["live", "backfilled", "missing", "unknown"]
@@ -66,7 +64,6 @@ class Opening(Record, frozen=True, array_like=True, gc=False, tag=1):
         session: the new one.
         kinds: what is recorded.
         alive: last sign of life of the collector before, ns; 0 if none is known.
-        repaired: by kind, start and end (ns) of what Redis alone had and was handed on without a hole.
     """
 
     time: int
@@ -74,7 +71,6 @@ class Opening(Record, frozen=True, array_like=True, gc=False, tag=1):
     session: int
     kinds: tuple[str, ...]
     alive: int = 0
-    repaired: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,6 @@ def test_a_dropped_connection_is_a_gap_in_the_stream_and_trades_are_read_after_t
         assert venue.counts()["requests"]["GET /api/v2/trades"] >= 2
 
 
-@pytest.mark.long
 def test_skipped_differences_make_the_book_invalid_until_a_new_one(room: Collecting, venue: Simulation) -> None:
     begin(room, venue)
 
@@ -227,7 +226,6 @@ def test_redis_killed_in_the_middle_heals_and_nothing_is_lost(
     assert_trades_whole(room, venue)
 
 
-@pytest.mark.long
 def test_the_collector_killed_goes_on_in_a_new_session(room: Collecting, venue: Simulation) -> None:
     begin(room, venue)
     room.kill()
@@ -247,7 +245,6 @@ def test_the_collector_killed_goes_on_in_a_new_session(room: Collecting, venue: 
     assert_audited(room)
 
 
-@pytest.mark.long
 def test_mongodb_killed_in_the_middle_heals_and_nothing_is_lost(
     tmp_path: Path, own_redis: Server, unique: str, venue: Simulation
 ) -> None:
@@ -263,7 +260,6 @@ def test_mongodb_killed_in_the_middle_heals_and_nothing_is_lost(
             until(lambda: len(room.entries("tick", BTC)) > before + 50, 20)
             mongo.start()
             until(lambda: "MongoDB answers again" in room.log, 40)
-            until(lambda: room.state()["sinks"]["mongo"]["tick"]["queued"] < 50, 20)
             assert room.stop() == 0
             assert_sinks_agree(room)
             assert_books_balance(room)

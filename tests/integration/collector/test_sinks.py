@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from services.collector.item import Item
+from services.collector.item import CLAIM, OPENING, Item
 from services.collector.mongo_sink import MongoSink
 from services.collector.pipeline import Pipeline
 from services.collector.redis_sink import RedisSink
 from services.collector.session import Session, SessionOpener
 from services.collector.sink_queue import SinkQueue
+from services.collector.takeover import Takeovers
 from services.collector.through import ThroughBoard
 from services.stack.servers import Server, redis_server
 from tests.simulation import ROOT
@@ -20,13 +21,14 @@ from tests.waiting import until
 from tickrouter.bus.codec import pack_record
 from tickrouter.bus.connection import connect
 from tickrouter.bus.keys import MarketKeys
-from tickrouter.bus.publish import Publisher
+from tickrouter.bus.publish import Entry, Publisher
 from tickrouter.clock import SystemClock
 from tickrouter.config import Recording
+from tickrouter.core.entry_ids import EntryId
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
 from tickrouter.history.coverage import CoverageWriter
-from tickrouter.history.sink import MarketWriter
+from tickrouter.history.sink import MarketWriter, Stored, behind
 from tickrouter.model.trade import Trade
 from tickrouter.venues.card import load_card
 
@@ -39,6 +41,7 @@ class Room:
     """Both sinks of one contract, without a reader."""
 
     def __init__(self, folder: Path, redis: Server, mongo_url: str, name: str) -> None:
+        self.name = name
         self.redis = connect(redis.url)
         self.client = connect_mongo(mongo_url)
         clock = SystemClock()
@@ -47,7 +50,7 @@ class Room:
         self.pipeline = Pipeline(C, Recording(), CHANNELS)
         limits = dict.fromkeys(("tick", "trade", "book", "feed"), 100_000)
         publisher = Publisher(connect(redis.url, timeout=1.0), C, limits, lease_ms=400)
-        board = ThroughBoard()
+        board, takeovers = ThroughBoard(), Takeovers()
         opener = SessionOpener(folder / "sessions", self.writer, ("tick", "trade", "book"), clock)
         self.redis_sink = RedisSink(
             self.queues["redis"],
@@ -55,17 +58,35 @@ class Room:
             {C: (self.pipeline, publisher)},
             opener,
             board,
+            takeovers,
             clock,
             lease_ms=400,
+            surplus=self.surplus,
         )
         ledger = CoverageWriter(database(self.client, name))
-        self.mongo_sink = MongoSink(self.queues["mongo"], self.writer, ledger, board, clock)
+
+        def read(_: str, kind: str, after: EntryId, count: int) -> Sequence[Entry]:
+            return publisher.read_after(kind, after, count)
+
+        self.mongo_sink = MongoSink(
+            self.queues["mongo"], self.writer, ledger, board, takeovers, read, self.surplus, clock
+        )
         self.redis_sink.start()
         self.mongo_sink.start()
         self.made = 0
 
     def session(self) -> Session:
         return until(lambda: self.pipeline.session)
+
+    def surplus(self, contract: str, kind: str, after: EntryId, below: int, count: int) -> Sequence[Stored]:
+        return behind(database(self.client, self.name), kind, contract, after, below, count)
+
+    def announce(self) -> None:
+        """What the reader does when a session begins."""
+        self.session()
+        self.queues["mongo"].put(
+            [item for item in self.pipeline.passed(SystemClock().now()) if item.kind in (CLAIM, OPENING)]
+        )
 
     def trades(self, count: int, price: float = 1.0) -> list[Item]:
         """New trades, with ids of the present session."""
@@ -191,8 +212,8 @@ def test_what_redis_alone_had_is_handed_to_mongodb(
         session = 2**40 if trade.time > 2 else 0
         redis.xadd(KEYS.stream("trade"), {"d": pack_record(trade)}, id=f"{trade.time}-{session + trade.time}")
     room = Room(tmp_path, own_redis, mongo_url, unique)
-    room.session()
-    until(lambda: room.account("mongo").get("stored") == 5)
+    room.announce()
+    until(lambda: room.writer.through(C, ("trade",)) == {"trade": (7, 2**40 + 7)})
     room.stop()
     found = [entry["trade_id"] for entry in room.client[unique].trades.find().sort("_id")]
     assert found == ["3", "4", "5", "6", "7"]

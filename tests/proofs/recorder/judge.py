@@ -21,7 +21,8 @@ from tickrouter.model.coverage import Interval
 
 KINDS = ("tick", "trade", "book")
 TRANSIT_NS = 100_000_000
-"""How long a frame may be on its way from the venue's record to the collector's clock."""
+"""How long a frame may be on its way from the venue's record to the collector's clock, at least: what was stored shows
+how long it took on the machine of the run."""
 END = 2**62
 DEPTH = 20
 """Levels a side of a recorded book."""
@@ -37,12 +38,14 @@ class Verdict:
         sent: frames with a number that the venue sent while the collector recorded.
         excused: those of them that are in no store, as the ledger says.
         unknown: seconds that the ledger calls unknown, of the kind with the most.
+        transit: seconds that a stored frame was on its way at most.
     """
 
     wrong: list[str] = field(default_factory=list)
     sent: int = 0
     excused: int = 0
     unknown: float = 0.0
+    transit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,15 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: i
         _same_in_both(verdict, db, redis, contract, kind, intervals[kind])
     if verdict.unknown > 2.0 * kills:
         verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {kills} kills")
-    documents = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1}))
-    _every_one(verdict, frames, 422, Counter(one["trade_id"] for one in documents), intervals["trade"], "trade")
-    books = {str(one["sequence"]): one for one in db[COLLECTIONS["book"]].find({"contract": contract})}
+    trades = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1, "time": 1}))
+    sent = [frame for frame in frames if frame.kind == 422]
+    _every_one(verdict, sent, [(one["trade_id"], one["time"]) for one in trades], intervals["trade"], "trade")
+    found_books = list(db[COLLECTIONS["book"]].find({"contract": contract}))
+    books = {str(one["sequence"]): one for one in found_books}
     due = replayed(frames)
     differences = [frame for frame in frames if frame.kind == 432 and frame.number in due]
-    _every_one(verdict, differences, 432, Counter(books.keys()), intervals["book"], "book")
+    stored = [(str(one["sequence"]), one["time"]) for one in found_books]
+    _every_one(verdict, differences, stored, intervals["book"], "book", is_once=False)
     bad = [number for number in due.keys() & books.keys() if due[number] != _levels(books[number])]
     if bad:
         verdict.wrong.append(f"{len(bad)} books are not the venue's: {sorted(bad)[:3]}")
@@ -131,28 +137,40 @@ def _levels(book: Mapping[str, Any]) -> tuple[Levels, Levels]:
 
 def _every_one(
     verdict: Verdict,
-    frames: Iterable[Sent],
-    kind: int,
-    stored: Counter[str],
+    frames: Sequence[Sent],
+    stored: Sequence[tuple[str, int]],
     intervals: Sequence[Interval],
     name: str,
+    *,
+    is_once: bool = True,
 ) -> None:
-    """Each frame is stored once, or its time lies in a hole."""
+    """Each frame is stored, once if it is told once, or the time in which it came lies in a hole."""
     spoken = _recorded(intervals)
     if not spoken:
         return
-    first, last = spoken[0].start + TRANSIT_NS, spoken[-1].end - TRANSIT_NS
+    counts = Counter(number for number, _ in stored)
+    received: dict[str, int] = {}
+    for number, time in stored:
+        received[number] = min(time, received.get(number, time))
+    transit = max([received[one.number] - one.time for one in frames if one.number in received], default=0)
+    transit = max(transit, TRANSIT_NS)
+    verdict.transit = max(verdict.transit, transit / 1e9)
+    first, last = spoken[0].start + TRANSIT_NS, spoken[-1].end - transit
     lost = []
-    for frame in frames:
-        if frame.kind != kind or not first <= frame.time <= last:
+    next_came = END
+    for frame in reversed(frames):
+        next_came = min(next_came, received.get(frame.number, END))
+        if not first <= frame.time <= last:
             continue
         verdict.sent += 1
-        if stored[frame.number] == 1:
+        if counts[frame.number] == 1 or (counts[frame.number] and not is_once):
             continue
-        if _in_hole(frame.time, spoken):
+        # Frames come in the order in which they are sent: this one came before the next one that is stored.
+        came = min(frame.time + transit, max(next_came, frame.time)) + TRANSIT_NS
+        if not counts[frame.number] and _is_hole(frame.time - TRANSIT_NS, came, spoken):
             verdict.excused += 1
         else:
-            lost.append(f"{frame.number} ({stored[frame.number]} times)")
+            lost.append(f"{frame.number} ({counts[frame.number]} times)")
     if lost:
         verdict.wrong.append(f"{len(lost)} of {name} are not stored once, and no hole says so: {', '.join(lost[:5])}")
 
@@ -168,24 +186,27 @@ def _same_in_both(
     rows = [one for one in db[COLLECTIONS[kind]].find({"contract": contract}) if one["ms"] is not None]
     documents = {(one["ms"], one["n"]): (one["time"], pack_record(from_document(kind, one))) for one in rows}
     notes = [claim for claim in claims_of(db, contract, kind, 0, None) if claim.note and claim.first and claim.last]
-    noted = {claim.first for claim in notes}
+
+    def is_noted(entry: tuple[int, ...]) -> bool:
+        return any(note.first and note.last and note.first[1] <= entry[1] <= note.last[1] for note in notes)
+
     spoken = _recorded(intervals)
     differ = [
-        one for one in entries.keys() & documents.keys() if entries[one] != documents[one][1] and one not in noted
+        one for one in entries.keys() & documents.keys() if entries[one] != documents[one][1] and not is_noted(one)
     ]
     if differ:
         verdict.wrong.append(f"{len(differ)} of {kind} differ between the stores: {differ[:3]}")
     alone = [
         one
         for one in documents.keys() - entries.keys()
-        if one not in noted and not _in_hole(documents[one][0], spoken, slack=0)
+        if not is_noted(one) and not _is_hole(documents[one][0], documents[one][0], spoken)
     ]
     if alone:
         verdict.wrong.append(f"{len(alone)} of {kind} are in MongoDB alone: {sorted(alone)[:3]}")
     streamed = [
         one
         for one in entries.keys() - documents.keys()
-        if one not in noted and not _in_hole(one[0] * 1_000_000, spoken)
+        if not is_noted(one) and not _is_hole(*_around(one[0] * 1_000_000), spoken)
     ]
     if streamed:
         verdict.wrong.append(f"{len(streamed)} of {kind} are in Redis alone: {sorted(streamed)[:3]}")
@@ -197,5 +218,10 @@ def _recorded(intervals: Sequence[Interval]) -> list[Interval]:
     return list(intervals[live[0] : live[-1] + 1]) if live else []
 
 
-def _in_hole(time: int, intervals: Iterable[Interval], slack: int = TRANSIT_NS) -> bool:
-    return any(one.is_hole and one.start - slack <= time <= one.end + slack for one in intervals)
+def _around(time: int) -> tuple[int, int]:
+    return time - TRANSIT_NS, time + TRANSIT_NS
+
+
+def _is_hole(start: int, end: int, intervals: Iterable[Interval]) -> bool:
+    """True if a hole lies within, or the other way round."""
+    return any(one.is_hole and one.start <= end and start <= one.end for one in intervals)

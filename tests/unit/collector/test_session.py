@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.collector.session import SessionOpener
+from services.collector.session import TRIES, SessionOpener
 from tickrouter.clock import SystemClock
 from tickrouter.core.entry_ids import SESSION_BITS
 from tickrouter.history.connection import connect, database
@@ -37,14 +37,14 @@ def nobody() -> MarketWriter:
 
 def test_the_first_session_is_1(tmp_path: Path, writer: MarketWriter) -> None:
     session = opener(tmp_path, writer).open(C, {})
-    assert (session.number, session.ended_ms, session.stored) == (1, 0, {})
+    assert (session.number, session.ended_ms, session.is_whole) == (1, 0, True)
     assert set(session.ids) == {"tick", "trade", "feed"}
 
 
 def test_each_place_alone_is_enough(tmp_path: Path, writer: MarketWriter, nobody: MarketWriter) -> None:
     entry = (LATE, (6 << SESSION_BITS) + 3)
     from_stream = opener(tmp_path / "one", nobody).open(C, {"tick": entry})
-    assert (from_stream.number, from_stream.ended_ms, from_stream.stored) == (7, LATE, None)
+    assert (from_stream.number, from_stream.ended_ms, from_stream.is_whole) == (7, LATE, False)
     assert from_stream.ids["tick"].next(0) == (LATE, (7 << SESSION_BITS) + 1)
     from_file = opener(tmp_path / "one", nobody).open(C, {})
     assert from_file.number == 8
@@ -61,6 +61,7 @@ def test_a_broken_file_is_said_and_the_others_are_asked(tmp_path: Path, writer: 
     assert opener(tmp_path, writer).open(C, {}).number == 3
 
 
-def test_how_far_mongodb_came_is_told(tmp_path: Path, writer: MarketWriter) -> None:
-    writer.tell_through({(C, "tick"): (5, 6)})
-    assert opener(tmp_path, writer).open(C, {}).stored == {"tick": (5, 6)}
+def test_mongodb_is_given_a_little_time_and_no_more(tmp_path: Path, nobody: MarketWriter) -> None:
+    waits: list[int] = []
+    session = opener(tmp_path, nobody).open(C, {}, lambda: waits.append(1))
+    assert (session.number, session.is_whole, len(waits)) == (1, False, TRIES - 1)

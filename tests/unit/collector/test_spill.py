@@ -43,7 +43,7 @@ def test_a_block_gives_back_what_was_put_in(records: list) -> None:
     made.append(Item(C, "trade", None, Trade(1, 1.0, 1.0, "b", "1", C, "backfill")))
     made.append(Item(C, FEED, (1, 2), Feed(1, "gap", "why", C, "all", 1)))
     made.append(Item(C, CLAIM, None, Claim(1, C, "tick", 1, "a", "live", 1, 2, "why", (1, 2), (3, 4), 5, True)))
-    made.append(Item(C, OPENING, None, Opening(1, C, 2, ("tick",), 3, {"tick": (1, 2)})))
+    made.append(Item(C, OPENING, None, Opening(1, C, 2, ("tick",), 3)))
     assert spill_block.decode(spill_block.encode(made)) == made
 
 

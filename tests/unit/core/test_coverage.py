@@ -54,12 +54,11 @@ def test_neighbours_that_say_the_same_are_one_and_notes_are_passed_over() -> Non
 
 
 def test_a_collector_that_died_leaves_unknown_up_to_its_last_sign_of_life_and_missing_behind() -> None:
-    opening = Opening(100, C, 2, ("tick",), 60, {"tick": (40, 55)})
+    opening = Opening(100, C, 2, ("tick",), 60)
     before = claim(1, 0, "live", 0, 50)
     assert [(one.start, one.end, one.state) for one in paint([before, *opened(opening, "tick", 50, True)], 0, 100)] == [
         (0, 50, "live"),
-        (50, 55, "live"),
-        (55, 60, "unknown"),
+        (50, 60, "unknown"),
         (60, 100, "missing"),
     ]
     assert [(one.start, one.state) for one in opened(Opening(100, C, 2, ("tick",), 60), "tick", 50, False)] == [
