@@ -106,11 +106,12 @@ class Reader(threading.Thread):
     def _read(self, socket: Socket) -> None:
         for text in self._adapter.subscriptions():
             socket.send(text)
-        heard = checked = self._drained = self._clock.now()
+        now = heard = checked = self._drained = self._clock.now()
         for pipeline in self._pipelines.values():
             pipeline.connected(heard)
         while not self._ending.is_set():
             items: list[Item] = []
+            before = now
             frames = socket.recv_all(RECV_TIMEOUT)
             now = self._clock.now()
             if frames:
@@ -118,6 +119,8 @@ class Reader(threading.Thread):
                 self._take(frames, now, items)
             if not socket.has_more():
                 self._drained = now
+            elif socket.is_emptied:
+                self._drained = before
             if now - checked >= CHECK_EVERY_NS or now < checked:
                 checked = now
                 self._check(socket, now, items)

@@ -25,6 +25,8 @@ class Socket:
     """One connection. Pings are answered while receiving; a frame cut by a timeout is continued at the next call."""
 
     def __init__(self, connection: Any, url: str) -> None:
+        self.is_emptied = False
+        """True if the last read took all that had arrived when it began."""
         self._connection = connection
         self._url = url
         self._timeout: float | None = None
@@ -117,6 +119,8 @@ class Socket:
             raise SocketClosed(f"{self._url}: {_first_line(error)}") from error
         if not data:
             raise SocketClosed(f"{self._url}: the other side went away without a word")
+        # Under TLS a read ends with a record, whatever has arrived behind it.
+        self.is_emptied = len(data) < READ and not hasattr(connection, "pending")
         self._ready += self._frames.feed(data)
         if self._frames.pings:
             self._answer_pings()
