@@ -13,6 +13,7 @@ from benchmarks.report import Figure
 from services.collector.item import Item
 from services.collector.mongo_sink import MongoSink
 from services.collector.sink_queue import SinkQueue
+from services.collector.takeover import Takeovers
 from services.collector.through import ThroughBoard
 from tickrouter.clock import SystemClock
 from tickrouter.core.entry_ids import EntryIds
@@ -68,7 +69,11 @@ def _write(db: Database[Document], ticks: list[Tick]) -> float:
     writer.prepare()
     queue, ids = SinkQueue(TICKS), EntryIds(1)
     queue.put([Item(CONTRACT, "tick", ids.next(tick.time), tick) for tick in ticks])
-    sink = MongoSink(queue, writer, CoverageWriter(db), ThroughBoard(), SystemClock())
+
+    def nothing(*_: object) -> list[Any]:
+        return []
+
+    sink = MongoSink(queue, writer, CoverageWriter(db), ThroughBoard(), Takeovers(), nothing, nothing, SystemClock())
     began = time.perf_counter()
     sink.start()
     while len(queue):

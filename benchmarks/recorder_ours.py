@@ -23,6 +23,7 @@ from services.collector.refusals import Refusals
 from services.collector.session import SessionOpener
 from services.collector.sink_queue import SinkQueue
 from services.collector.spill import Spill
+from services.collector.takeover import Takeovers
 from services.collector.through import ThroughBoard
 from tickrouter import logs
 from tickrouter.bus.connection import connect
@@ -75,7 +76,7 @@ def main(socket_url: str, redis_url: str, folder: Path) -> None:
     history = NoHistory(connect_mongo("mongodb://127.0.0.1:1")["none"])
     opener = SessionOpener(folder / "sessions", history, recording.kinds, clock)
     rooms = {CONTRACT: (pipeline, publisher)}
-    sink = RedisSink(queue, no_queue, rooms, opener, ThroughBoard(), clock, lease_ms=LEASE_MS)
+    sink = RedisSink(queue, no_queue, rooms, opener, ThroughBoard(), Takeovers(), clock, lease_ms=LEASE_MS)
     adapter = market_adapter(card, [Contract.parse(CONTRACT)])
     sinks: dict[str, Inlet] = {"redis": sink, "mongo": no_queue}
     reader = Reader(card, adapter, {CONTRACT: pipeline}, sinks, Refusals(folder / "refused.jsonl"), clock)
