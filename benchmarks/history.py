@@ -70,10 +70,9 @@ def _write(db: Database[Document], ticks: list[Tick]) -> float:
     queue, ids = SinkQueue(TICKS), EntryIds(1)
     queue.put([Item(CONTRACT, "tick", ids.next(tick.time), tick) for tick in ticks])
 
-    def nothing(*_: object) -> list[Any]:
-        return []
-
-    sink = MongoSink(queue, writer, CoverageWriter(db), ThroughBoard(), Takeovers(), nothing, nothing, SystemClock())
+    sink = MongoSink(
+        queue, writer, CoverageWriter(db), ThroughBoard(), Takeovers(), lambda *_: (), lambda *_: (), SystemClock()
+    )
     began = time.perf_counter()
     sink.start()
     while len(queue):

@@ -353,7 +353,8 @@ class RedisSink(threading.Thread):
             spilled = max(spilled, part[-1].id)
         behind = [Item(contract, kind, *row) for row in rows if row[0] > spilled] if is_new and first < _NEVER else []
         self._queue.put(behind)
-        _log.info("given back to Redis", contract=contract, kind=kind, entries=len(before) + len(behind))
+        if before or behind:
+            _log.info("given back to Redis", contract=contract, kind=kind, entries=len(before) + len(behind))
         return max([spilled, *(row[0] for row in rows[-1:] if behind)])
 
     def _look_after(self) -> None:

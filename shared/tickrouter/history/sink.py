@@ -179,7 +179,7 @@ class MarketWriter:
                 found = list(self._db.through.find({"_id": {"$in": list(names)}}))
         except PyMongoError as error:
             raise StorageError(f"MongoDB: through: {_short(error)}") from error
-        return {names[entry["_id"]]: (entry["ms"], entry["n"]) for entry in found}
+        return {names[entry["_id"]]: (int(entry["ms"]), int(entry["n"])) for entry in found}
 
     def open_session(self, contract: str, session: int, now: int) -> None:
         """Write down that a session began (collection `sessions`).
@@ -247,7 +247,7 @@ def behind(
             for found in db[COLLECTIONS[kind]].find(query).sort([("ms", 1), ("n", 1)]).limit(count):
                 record = from_document(kind, found)
                 if isinstance(record, Tick | Trade | Book):
-                    rows.append(((found["ms"], found["n"]), record))
+                    rows.append(((int(found["ms"]), int(found["n"])), record))
     except PyMongoError as error:
         raise StorageError(f"MongoDB: {COLLECTIONS[kind]}: {_short(error)}") from error
     return rows
