@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tickrouter import logs
+from tickrouter.bus.order_store import read_findings
 from tickrouter.core.facts import Absent, Executed, Resembled, Seen, VenueFill, VenueOrder
 from tickrouter.core.recovery import (
     SECOND,
@@ -12,11 +15,13 @@ from tickrouter.core.recovery import (
     Lookalike,
     ProvenAbsent,
     Undecided,
+    Verdict,
+    findings,
     judge,
 )
 from tickrouter.errors import VenueError
 from tickrouter.model.contract import Contract
-from tickrouter.model.order import Status
+from tickrouter.model.order import Order, Status
 
 from .desk import Desk
 from .lane import Lane
@@ -61,6 +66,7 @@ class Resolver:
         if order.status is not Status.IN_DOUBT:
             return
         verdict = judge(order, evidence, self._desk.proof)
+        self._keep(order, evidence, verdict)
         log = self._log.bind(client_oid=order.client_oid)
         match verdict:
             case FoundOrder(found, twins):
@@ -80,22 +86,36 @@ class Resolver:
             case Undecided(text):
                 log.info("still in doubt", missing=text)
 
+    def _keep(self, order: Order, evidence: Evidence, verdict: Verdict) -> None:
+        """Write what the pass found before it counts: an operator sees what a verdict rests on, or still lacks."""
+        desk = self._desk
+        before = read_findings(desk.redis, str(desk.account), order.client_oid)
+        desk.journal.keep_evidence(order.client_oid, findings(order, evidence, desk.proof, verdict, before))
+
     def _gather(self, contract: Contract, lanes: list[Lane]) -> Evidence:
         """Ask the venue's clock first, then every source; what does not answer is left out."""
         stamps = [lane.order.stamp for lane in lanes if lane.order.stamp is not None]
         since = min(stamps, default=self._desk.venue.clock.now()) - (self._desk.proof.tolerance or 0) - SLACK
         orders: list[VenueOrder] = []
         fills: list[VenueFill] = []
-        answered: set[str] = set()
+        answered: dict[str, int] = {}
         venue_time = 0
         try:
             venue_time = self._desk.venue.measure_clock()
-            orders += self._listings.open_orders(contract)
-            answered.add("open_orders")
-            orders += self._listings.orders(contract, since, venue_time + SLACK)
-            answered.add("all_orders")
-            fills += self._listings.executions(contract, since, venue_time + SLACK)
-            answered.add("trades")
+            for source in self._desk.proof.sources:
+                rows = self._rows(source, contract, since, venue_time + SLACK)
+                orders += [row for row in rows if isinstance(row, VenueOrder)]
+                fills += [row for row in rows if isinstance(row, VenueFill)]
+                answered[source] = len(rows)
         except VenueError as error:
-            self._log.info("a source did not answer", error=str(error), answered=sorted(answered))
-        return Evidence(venue_time, tuple(orders), tuple(fills), frozenset(answered), self._desk.claimed())
+            self._log.info("a source did not answer", error=str(error), answered=answered)
+        return Evidence(venue_time, tuple(orders), tuple(fills), answered, self._desk.claimed())
+
+    def _rows(self, source: str, contract: Contract, since: int, until: int) -> Sequence[VenueOrder | VenueFill]:
+        match source:
+            case "open_orders":
+                return self._listings.open_orders(contract)
+            case "all_orders":
+                return self._listings.orders(contract, since, until)
+            case _:
+                return self._listings.executions(contract, since, until)

@@ -15,7 +15,7 @@ from rich.markup import escape
 from tickrouter import client_controls
 from tickrouter.bus.connection import connect
 from tickrouter.bus.inspect import open_orders
-from tickrouter.bus.order_store import read_history
+from tickrouter.bus.order_store import read_findings, read_history
 from tickrouter.client import Client
 from tickrouter.errors import StorageError, TickrouterError
 from tickrouter.model.event import Event
@@ -227,16 +227,18 @@ def show(
     with connect(settings.orders_redis_url) as redis, Client(settings, account=name) as client:
         order = client.order(oid)
         steps = steps_of(read_history(redis, name, oid))
+        looked = read_findings(redis, name, oid)
         events, trouble = events_in(redis, settings, name, oid)
     if order is None and not events:
         raise StorageError(f"{name} has no order {oid}: no router has taken it yet, or it never was")
     if trouble is not None:
         errors.print(f"older events are not shown: {trouble}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
-        known = {"client_oid": oid} if order is None else fields(order)
+        known: dict[str, Any] = {"client_oid": oid} if order is None else fields(order)
+        known["evidence"] = None if looked is None else asdict(looked)
         print_json({**known, "steps": [asdict(step) for step in steps], "events": [told(event) for event in events]})
         return
-    lines = [f"{oid}  never was an order"] if order is None else [line(order), *evidence(order)]
+    lines = [f"{oid}  never was an order"] if order is None else [line(order), *evidence(order, looked)]
     for text in (*lines, *story(steps, events)):
         out.print(text, soft_wrap=True)
 

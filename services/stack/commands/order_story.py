@@ -11,6 +11,7 @@ from rich.markup import escape
 from tickrouter.bus.codec import unpack_map
 from tickrouter.bus.inspect import events_about
 from tickrouter.config import Config
+from tickrouter.core.recovery import Findings
 from tickrouter.errors import InvalidValue, StorageError, Unreadable
 from tickrouter.history.connection import connect, database
 from tickrouter.history.outbox import events_of
@@ -77,8 +78,9 @@ def told(event: Event) -> dict[str, Any]:
     return {"id": event.id, **event.to_wire(), **fill}
 
 
-def evidence(order: Order) -> Iterator[str]:
-    """What the order is known by: requests signed, the venue's id, its relatives, what it waits for."""
+def evidence(order: Order, looked: Findings | None = None) -> Iterator[str]:
+    """What the order is known by: requests signed, the venue's id, its relatives, what it waits for, and where the
+    venue was asked for it while it was in doubt."""
     if order.attempt:
         signed = f", signed {clock(order.stamp)}" if order.stamp is not None else ""
         yield f"  request {order.attempt}{signed}, digest {order.digest or '-'}"
@@ -92,6 +94,26 @@ def evidence(order: Order) -> Iterator[str]:
         yield f"  cancelled by itself at {clock(order.cancel_at)}"
     if order.fills_pending:
         yield f"  fills pending: the venue says {plain(order.venue_filled)} are filled"
+
+    if looked is not None:
+        yield from _looked_for(looked)
+
+
+def _looked_for(looked: Findings) -> Iterator[str]:
+    first, last = _venue_clock(looked.first), _venue_clock(looked.venue_time)
+    yield f"  looked for {looked.passes} times since {first}, last at {last}"
+    answered = ", ".join(f"{source} ({rows} rows)" for source, rows in looked.answered.items())
+    missing = f"; no full answer: {', '.join(looked.missing)}" if looked.missing else ""
+    yield f"      answered in full: {answered or 'none'}{missing}"
+    if looked.quiet_until is None:
+        yield "      its absence never proves anything: the request had no stamp that the venue would refuse"
+    else:
+        yield f"      its absence counts from {_venue_clock(looked.quiet_until)}, the end of the quiet window"
+    yield f"      {escape(looked.verdict)}"
+
+
+def _venue_clock(time: int) -> str:
+    return f"{clock(time)} of the venue's clock" if time else "a moment at which the venue's clock did not answer"
 
 
 def _notes(event: Event) -> Iterator[str]:

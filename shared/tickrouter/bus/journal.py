@@ -21,6 +21,7 @@ from tickrouter.bus.direct import Call, Part
 from tickrouter.bus.scripts import Script
 from tickrouter.bus.worklists import GROUP, Entry, Meta, WorkLists
 from tickrouter.core.order_life import Change
+from tickrouter.core.recovery import Findings
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError
 from tickrouter.model.account import Balance
 from tickrouter.model.event import Event
@@ -33,6 +34,7 @@ RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
 _DEAD_BYTES = 4096
 _EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
+_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence")
 
 
 class Journal(WorkLists):
@@ -44,7 +46,8 @@ class Journal(WorkLists):
         self._rev = 0
         self._rev_lock = threading.Lock()
         self._scripts = {
-            name: Script("guard", name, mark=account) for name in ("admit", "step", "adopt", "tell", "bury", "balance")
+            name: Script("guard", name, mark=account)
+            for name in ("admit", "step", "adopt", "tell", "bury", "balance", "evidence")
         }
         self._epoch = Script("epoch", mark=account)
 
@@ -227,6 +230,10 @@ class Journal(WorkLists):
         body = _without_none({"events": [_split(event) for event in events], "command": command})
         names = [self.keys.events, self.keys.fills, self.keys.work]
         return bool(self._write("tell", names, [_raw(body)])[0] == "DONE")
+
+    def keep_evidence(self, client_oid: str, findings: Findings) -> None:
+        """Keep what was found out about an order in doubt, beside its steps."""
+        self._write("evidence", [self.keys.order(client_oid)], [order_hash.packed_findings(findings)])
 
     def write_balances(self, balances: tuple[Balance, ...]) -> None:
         """Replace the snapshot of the balances; a router that lost its lease does not."""

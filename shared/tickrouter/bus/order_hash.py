@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import fields
 
 from tickrouter.bus.codec import pack_map, unpack_map
+from tickrouter.core.recovery import Findings
 from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
@@ -18,6 +20,7 @@ from tickrouter.model.order import Order, Replacement, Status
 Value = str | bytes
 _FILL = "fill:"
 _FACT = "fact:"
+_EVIDENCE = b"evidence"
 _INTEGERS = frozenset({"created", "ttl_ms", "step", "attempt", "stamp", "updated", "cancel_after_ms", "cancel_at"})
 _DECIMALS = frozenset({"price", "amount", "quote_amount", "stop_price", "filled", "average_price", "venue_filled"})
 _NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
@@ -67,6 +70,19 @@ def history(raw: dict[bytes, bytes]) -> list[str]:
     """What is written behind each step, in order: time in ns, status, what the venue or we said."""
     steps = {int(key[len(_FACT) :]): data.decode() for key, data in raw.items() if key.startswith(_FACT.encode())}
     return [steps[number] for number in sorted(steps)]
+
+
+def packed_findings(findings: Findings) -> bytes:
+    """What was found out about an order in doubt, as it stands in the field `evidence`."""
+    return pack_map(asdict(findings))
+
+
+def findings_of(raw: dict[bytes, bytes]) -> Findings | None:
+    """What was found out about the order while it was in doubt; None if it never was looked for."""
+    if _EVIDENCE not in raw:
+        return None
+    found = unpack_map(raw[_EVIDENCE])
+    return Findings(**{**found, "missing": tuple(found["missing"])})
 
 
 def _fill_fields(order: Order, known: dict[str, Fill]) -> dict[str, Value]:

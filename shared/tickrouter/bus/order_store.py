@@ -7,6 +7,7 @@ from typing import Any
 from tickrouter.bus import order_hash
 from tickrouter.bus.connection import Redis, storage_errors
 from tickrouter.bus.keys import AccountKeys
+from tickrouter.core.recovery import Findings
 from tickrouter.model.order import Order
 
 KEPT_AFTER_FINAL_MS = 7 * 24 * 3600 * 1000
@@ -23,6 +24,12 @@ def read_order(redis: Redis, account: str, client_oid: str) -> Order | None:
 def read_history(redis: Redis, account: str, client_oid: str) -> list[str]:
     """What is written behind each step of an order: time in ns, status, what was said; empty where there is none."""
     return order_hash.history(_hash(redis, account, client_oid))
+
+
+@storage_errors("order")
+def read_findings(redis: Redis, account: str, client_oid: str) -> Findings | None:
+    """What the passes over an order in doubt found; None if none was made, or the order is not there (any more)."""
+    return order_hash.findings_of(_hash(redis, account, client_oid))
 
 
 @storage_errors("order")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,17 +18,17 @@ class Evidence:
     """One pass over a venue's sources for one contract.
 
     Attributes:
-        venue_time: the venue's own clock, asked before the sources, ns.
+        venue_time: the venue's own clock, asked before the sources, ns; 0 where it did not answer.
         orders: all that the listings show.
         fills: all that the list of executions shows.
-        answered: sources that answered in full; a full page is no answer.
+        answered: rows by source, of sources that answered in full; a full page is no answer.
         claimed: exchange ids that belong to other orders of ours.
     """
 
     venue_time: int
     orders: tuple[VenueOrder, ...]
     fills: tuple[VenueFill, ...]
-    answered: frozenset[str]
+    answered: Mapping[str, int]
     claimed: frozenset[str]
 
 
@@ -84,6 +85,63 @@ class Proof:
     lag: int
     sources: tuple[str, ...]
 
+    def quiet_until(self, order: Order) -> int | None:
+        """Venue time in ns until which absence proves nothing; None for ever."""
+        if self.tolerance is None or order.stamp is None:
+            return None
+        return order.stamp + self.tolerance + self.lag
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is kept of the passes over an order in doubt: how many there were, and all of the last one.
+
+    Attributes:
+        passes: made so far.
+        first: venue time of the first pass, ns.
+        venue_time: of the last one, ns; 0 where the venue's clock did not answer.
+        answered: rows by source, of the sources that answered in full.
+        missing: sources that did not.
+        quiet_until: venue time in ns until which absence proves nothing; None where it never does.
+        verdict: what the pass came to.
+    """
+
+    passes: int
+    first: int
+    venue_time: int
+    answered: Mapping[str, int]
+    missing: tuple[str, ...]
+    quiet_until: int | None
+    verdict: str
+
+
+def findings(order: Order, evidence: Evidence, proof: Proof, verdict: Verdict, before: Findings | None) -> Findings:
+    """What to keep after another pass; `before` is what was kept so far."""
+    return Findings(
+        passes=before.passes + 1 if before else 1,
+        first=before.first if before and before.first else evidence.venue_time,
+        venue_time=evidence.venue_time,
+        answered=dict(evidence.answered),
+        missing=tuple(source for source in proof.sources if source not in evidence.answered),
+        quiet_until=proof.quiet_until(order),
+        verdict=_said(verdict),
+    )
+
+
+def _said(verdict: Verdict) -> str:
+    match verdict:
+        case FoundOrder(found, twins):
+            more = "".join(f", and {twin.exchange_oid} under the same client id" for twin in twins)
+            return f"found: the venue's order {found.exchange_oid}, {found.state}{more}"
+        case FoundFills(fills):
+            return f"found: {len(fills)} executions of the venue's order {fills[0].exchange_oid}"
+        case Lookalike(exchange_oid):
+            return f"the venue's order {exchange_oid} could be it, and nobody claims that: an operator decides"
+        case ProvenAbsent(text):
+            return f"absent: {text}"
+        case Undecided(text):
+            return text
+
 
 def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
     """What one pass of evidence says of an order in doubt."""
@@ -96,9 +154,11 @@ def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
     missing = [source for source in proof.sources if source not in evidence.answered]
     if missing:
         return Undecided(f"no full answer from {', '.join(missing)}")
-    if proof.tolerance is None or order.stamp is None:
+    quiet_until = proof.quiet_until(order)
+    if quiet_until is None or proof.tolerance is None or order.stamp is None:
         return Undecided("the request had no stamp that the venue would refuse for its age: an operator decides")
-    quiet_until = order.stamp + proof.tolerance + proof.lag
+    if not evidence.venue_time:
+        return Undecided("absent so far; the venue's clock did not answer")
     if evidence.venue_time <= quiet_until:
         left = (quiet_until - evidence.venue_time) / SECOND
         return Undecided(f"absent so far; the quiet window lasts {left:.1f} s more")

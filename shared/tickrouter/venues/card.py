@@ -66,7 +66,9 @@ class Capabilities(_Part):
     repeated_id_refused: bool = False
     stamp_tolerance: float = Field(description="seconds by which a request's stamp may differ from the venue's clock")
     visibility_lag: float = Field(description="seconds after which an accepted order shows in every source")
-    sources: tuple[str, ...] = Field(description="where to look for an order in doubt, in this order")
+    sources: tuple[Literal["open_orders", "all_orders", "trades"], ...] = Field(
+        description="where to look for an order in doubt, in this order"
+    )
 
 
 class Scale(_Part):

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from services.stack import cli
 from services.stack.servers import Server, redis_server
 from tests.routing import Routing, routing
 from tests.simulation import Simulation
 from tests.waiting import until
+from tickrouter.bus.order_store import read_findings
 
 PLACE = "POST /api/v1/order"
 
@@ -58,6 +61,31 @@ def test_an_error_page_before_executing_ends_in_never_placed_by_evidence(
         assert order.reason is not None
         assert "answered" in order.reason.text
         assert venue.counts()["requests"][PLACE] == 1
+        looked = read_findings(router.redis, router.account, order.client_oid)
+        assert looked is not None
+        assert looked.verdict == f"absent: {order.reason.text}"
+        assert (set(looked.answered), looked.missing) == ({"open_orders", "all_orders", "trades"}, ())
+        assert looked.quiet_until == (order.stamp or 0) + 1_000_000_000
+        assert looked.quiet_until < looked.venue_time
+
+
+def test_what_evidence_still_lacks_is_shown_while_an_order_is_in_doubt(
+    venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
+) -> None:
+    with routing(venue, tmp_path / "r", unique, redis_url=redis_url, mongo_url=mongo_url, socket_key=False) as router:
+        router.start()
+        venue.fault("server_error", PLACE, status=502, execute=False)
+        venue.fault("server_error", "GET /api/v1/users/transactions/trade", status=502, count=1000)
+        oid = router.place("b", "90", "1")
+        looked = until(lambda: read_findings(router.redis, router.account, oid))
+        assert (set(looked.answered), looked.missing) == ({"open_orders", "all_orders"}, ("trades",))
+        router.kill()
+        router.start()
+        until(lambda: (read_findings(router.redis, router.account, oid) or looked).passes > looked.passes)
+        shown = CliRunner().invoke(cli.app, ["order", "show", oid, "--config", str(router.folder / "tickrouter.yaml")])
+        text = " ".join(shown.output.split())
+        assert "answered in full: open_orders (0 rows), all_orders (0 rows); no full answer: trades" in text
+        assert "the end of the quiet window" in text
 
 
 def test_a_refusal_by_limit_is_another_attempt_of_the_same_order(router: Routing, venue: Simulation) -> None:

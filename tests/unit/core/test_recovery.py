@@ -12,12 +12,14 @@ from tickrouter.core.facts import VenueFill, VenueOrder, VenueState
 from tickrouter.core.recovery import (
     SECOND,
     Evidence,
+    Findings,
     FoundFills,
     FoundOrder,
     Lookalike,
     Proof,
     ProvenAbsent,
     Undecided,
+    findings,
     judge,
 )
 from tickrouter.model.account import Account
@@ -46,7 +48,7 @@ LATE = STAMP + 16 * SECOND
 
 
 def evidence(**changes: Any) -> Evidence:
-    return replace(Evidence(LATE, (), (), frozenset(PROOF.sources), frozenset()), **changes)
+    return replace(Evidence(LATE, (), (), dict.fromkeys(PROOF.sources, 0), frozenset()), **changes)
 
 
 def test_a_client_id_is_found_without_case_and_dashes() -> None:
@@ -68,13 +70,41 @@ def test_an_execution_alone_is_a_find() -> None:
 
 
 def test_absence_counts_only_if_every_source_answered() -> None:
-    verdict = judge(ORDER, evidence(answered=frozenset({"open_orders", "trades"})), PROOF)
+    verdict = judge(ORDER, evidence(answered={"open_orders": 0, "trades": 0}), PROOF)
     assert verdict == Undecided("no full answer from all_orders")
 
 
 def test_absence_counts_only_after_the_quiet_window_by_the_venues_clock() -> None:
     assert isinstance(judge(ORDER, evidence(venue_time=STAMP + 15 * SECOND), PROOF), Undecided)
     assert isinstance(judge(ORDER, evidence(venue_time=STAMP + 15 * SECOND + 1), PROOF), ProvenAbsent)
+
+
+def test_absence_needs_the_venues_clock() -> None:
+    assert judge(ORDER, evidence(venue_time=0), PROOF) == Undecided("absent so far; the venue's clock did not answer")
+
+
+def test_what_is_kept_of_the_passes() -> None:
+    early = evidence(venue_time=STAMP + SECOND, answered={"open_orders": 3})
+    first = findings(ORDER, early, PROOF, judge(ORDER, early, PROOF), None)
+    assert first == Findings(
+        passes=1,
+        first=STAMP + SECOND,
+        venue_time=STAMP + SECOND,
+        answered={"open_orders": 3},
+        missing=("all_orders", "trades"),
+        quiet_until=STAMP + 15 * SECOND,
+        verdict="no full answer from all_orders, trades",
+    )
+    last = findings(ORDER, evidence(), PROOF, judge(ORDER, evidence(), PROOF), first)
+    assert (last.passes, last.first, last.venue_time, last.missing) == (2, STAMP + SECOND, LATE, ())
+    assert last.verdict.startswith("absent: open_orders, all_orders, trades answered 16.0 s after the stamp")
+    assert findings(replace(ORDER, stamp=None), evidence(), PROOF, Undecided("x"), None).quiet_until is None
+    twin = replace(OTHER, exchange_oid="10")
+    for verdict, said in (
+        (FoundOrder(OTHER, (twin,)), "found: the venue's order 9, open, and 10 under the same client id"),
+        (Lookalike("9"), "the venue's order 9 could be it, and nobody claims that: an operator decides"),
+    ):
+        assert findings(ORDER, evidence(), PROOF, verdict, last).verdict == said
 
 
 def test_a_request_without_a_stamp_is_never_settled_by_absence() -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from services.stack.commands.order_story import Step, evidence, steps_of, story, told
+from tickrouter.core.recovery import Findings
 from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event, Reason
@@ -79,3 +80,28 @@ def test_what_an_order_is_known_by() -> None:
     text = "\n".join(evidence(known))
     for part in ("request 2", "digest d1", "900", OTHER, "2026-08-01 12:00:00.000", "the venue says 0.5 are filled"):
         assert part in text
+
+
+def test_where_an_order_in_doubt_was_looked_for() -> None:
+    second = 1_000_000_000
+    looked = Findings(
+        passes=3,
+        first=TIME,
+        venue_time=TIME + 4 * second,
+        answered={"open_orders": 2, "all_orders": 7},
+        missing=("trades",),
+        quiet_until=TIME + 15 * second,
+        verdict="no full answer from trades",
+    )
+    text = [Text.from_markup(line).plain.strip() for line in evidence(ORDER, looked)]
+    assert text == [
+        "looked for 3 times since 2026-08-01 12:00:00.000 of the venue's clock, "
+        "last at 2026-08-01 12:00:04.000 of the venue's clock",
+        "answered in full: open_orders (2 rows), all_orders (7 rows); no full answer: trades",
+        "its absence counts from 2026-08-01 12:00:15.000 of the venue's clock, the end of the quiet window",
+        "no full answer from trades",
+    ]
+    blind = "\n".join(evidence(ORDER, replace(looked, venue_time=0, answered={}, quiet_until=None)))
+    assert "did not answer" in blind
+    assert "answered in full: none" in blind
+    assert "never proves anything" in blind
