@@ -130,11 +130,12 @@ class Permits:
             StorageError: no answer, or nobody can say whether anything was sent before. Nothing may be sent then.
         """
         with storage_errors("permits"):
-            run_id, keeps = life_of(self._redis)
+            server = node_of(self._redis, self._memory)
+            run_id, keeps = life_of(server)
             granted = self._granted()
-            first = not granted and not self._redis.exists(self._memory) and self._unused()
+            first = not granted and not server.exists(self._memory) and self._unused()
             keys = [self._memory, *granted]
-            with self._redis.pipeline(transaction=False) as pipe:
+            with server.pipeline(transaction=False) as pipe:
                 _OPEN.evaluate(pipe, keys, [run_id, int(keeps), int(first), *granted.values()])
                 self._take.load(pipe)
                 self._return.load(pipe)
