@@ -18,14 +18,16 @@ from tickrouter.core.order_life import Change
 from tickrouter.core.recovery import Proof
 from tickrouter.errors import StorageError
 from tickrouter.model.account import Account
+from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event
 from tickrouter.model.order import Order, Status
 
 from .alarms import Alarms
 from .epochs import Entered
-from .lane import Lane
+from .lane import WATCH_MS, Lane
 from .venue_link import Stopped, VenueLink
 
+_MS = 1_000_000
 DONE_KEPT = 5_000
 """Finished orders kept in memory, for what still comes of them."""
 READERS = 8
@@ -65,6 +67,8 @@ class Desk:
         self.stop = stop
         self.epoch = epoch
         self.unsigned = unsigned
+        self._is_taken_up = not epoch.is_new
+        self._looked_through: set[Contract] = set()
         self._alarms = alarms
         self.failure: Exception | None = None
         self.listeners: list[Callable[[Lane, Change], None]] = []
@@ -120,12 +124,37 @@ class Desk:
             return len(self._lanes) - len(self._settling)
 
     def never_signed(self) -> frozenset[str]:
-        """Orders that were admitted and of which this process knows that no request was ever signed."""
+        """Orders that were admitted and of which this process knows that no request was ever signed.
+
+        What a Redis that forgot shows as never signed may have been, until all of it is taken up as in doubt.
+        """
+        if not self._is_taken_up:
+            return self.unsigned
         return frozenset(
             lane.order.client_oid
             for lane in self.open_lanes()
             if lane.order.status is Status.PENDING_NEW and lane.order.attempt == 0
         )
+
+    def taken_up(self) -> None:
+        """Note that every order that was open at the epoch's opening is known here."""
+        self.journal.taken_up(self.epoch.number)
+        self._is_taken_up = True
+
+    @property
+    def quiet_until(self) -> int:
+        """Our time in ns after which the venue shows all that was sent before this epoch opened."""
+        return self.epoch.opened_ms * _MS + (self.proof.tolerance or 0) + self.proof.lag
+
+    def looked_through(self, contract: Contract) -> None:
+        """The venue's orders of a contract were compared after `quiet_until`: what Redis forgot of it is known."""
+        self._looked_through.add(contract)
+
+    def is_looked_through(self, contract: Contract) -> bool:
+        """False while an order that Redis forgot may be unknown: a place that repeats it must wait."""
+        if contract in self._looked_through:
+            return True
+        return not self.epoch.opened_ms or self.clock.now() > self.epoch.opened_ms * _MS + WATCH_MS * _MS
 
     def claimed(self) -> frozenset[str]:
         """Exchange ids that belong to orders in memory."""

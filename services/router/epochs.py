@@ -9,7 +9,7 @@ from tickrouter import logs
 from tickrouter.bus.journal import Journal
 from tickrouter.bus.worklists import Meta
 from tickrouter.clock import Clock
-from tickrouter.history.orders import highest_epoch, last_halt
+from tickrouter.history.orders import highest_epoch, last_halt, record_epoch
 from tickrouter.model.account import Account
 from tickrouter.model.event import Event, Reason
 
@@ -23,11 +23,14 @@ class Entered:
     """The epoch that a tenure is in.
 
     Attributes:
-        is_new: this tenure opened it, and it is not the account's first.
+        number: 1 for the account's first.
+        is_new: no tenure has taken up the orders that were open at its opening, and it is not the account's first.
+            A router may die between the opening and the taking up; the next one finds it so.
         opened_ms: when it opened, ms since 1970 UTC; 0 for the first.
         known_from_ms: a place that was queued before may have been sent by a Redis that forgot it; 0 for none.
     """
 
+    number: int
     is_new: bool
     opened_ms: int
     known_from_ms: int
@@ -59,7 +62,10 @@ class Epochs:
         if whole and meta.epoch >= self.highest:
             journal.go_on(meta)
             self.highest = meta.epoch
-            return Entered(False, meta.opened_ms, meta.known_from_ms)
+            taken_up = meta.taken_up == meta.epoch
+            if not taken_up:
+                record_epoch(self._mongo, str(self._account), meta.epoch)
+            return Entered(meta.epoch, not taken_up and meta.opened_ms > 0, meta.opened_ms, meta.known_from_ms)
         return self._open(journal, meta, run_id)
 
     def leave(self, journal: Journal) -> None:
@@ -80,5 +86,7 @@ class Epochs:
         journal.open_epoch(before + 1, run_id, event, halt, opened_ms=opened_ms, known_from_ms=known_from_ms)
         self._alarms.say(event)
         self.highest, self._highest_rev = before + 1, journal.rev
+        # Before anything is sent MongoDB knows of it, so a Redis that forgets even the first epoch is noticed.
+        record_epoch(self._mongo, name, before + 1)
         self._log.warning("epoch opened", epoch=before + 1, why=text)
-        return Entered(not first, opened_ms, known_from_ms)
+        return Entered(before + 1, not first, opened_ms, known_from_ms)

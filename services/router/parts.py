@@ -81,6 +81,7 @@ class Parts:
         for command, data in self._desk.journal.work().items():
             self._actions.start(Work.from_bytes(command, data))
         self._tracker.sweep()
+        self._desk.taken_up()
         return len(lanes)
 
     def run(self) -> None:

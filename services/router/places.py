@@ -40,7 +40,7 @@ class Places:
         now = self._desk.clock.now()
         order = _order(entry, command, self._desk.router.ttl_ms)
         first, denial = self._first_step(entry, command, order, now)
-        if first.status is Status.PENDING_NEW and self._sender.is_idle:
+        if first.status is Status.PENDING_NEW and self._sender.is_free_for(first):
             return self._send_at_once(entry, command, first, now, forget_before_ms)
         outcome = self._desk.journal.admit_place(
             entry, first, first_event(first, now), forget_before_ms=forget_before_ms

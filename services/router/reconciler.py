@@ -21,6 +21,12 @@ from .lane import Lane
 from .listings import Listings
 
 HOUR = 3600 * SECOND
+UNSURE = (Status.PENDING_NEW, Status.IN_DOUBT)
+"""Any word of the venue counts at once: a place that waits for it may repeat one that Redis forgot."""
+TICK = 0.25
+"""Seconds between two looks whether something is due."""
+AGAIN = 1.0
+"""Seconds after which a look is tried again that places wait for."""
 SETTLE = 10 * SECOND
 """An order that changed so lately is not compared: its messages may be on their way."""
 
@@ -37,15 +43,30 @@ class Reconciler:
         self._foreign: set[str] = set()
         self._told: dict[str, str] = {}
         self._since: dict[Contract, int] = {}
+        self._tried: dict[Contract, float] = {}
+        self._last_look: dict[Contract, int] = {}
         self._log = logs.get("reconciler")
 
     def run(self) -> None:
         """Until the tenure ends."""
+        interval = self._desk.router.reconcile_interval
         while True:
+            now = self._desk.clock.monotonic()
             for contract in self._contracts():
-                self._desk.guarded(self._compare, contract)
-            if self._desk.stop.wait(self._desk.router.reconcile_interval):
+                due = self._tried.get(contract, now - interval) + interval
+                if now >= due or self._is_wanted(contract, now):
+                    self._tried[contract] = now
+                    self._desk.guarded(self._compare, contract)
+            if self._desk.stop.wait(min(interval, TICK)):
                 return
+
+    def _is_wanted(self, contract: Contract, now: float) -> bool:
+        """True if places wait for a look through the venue's orders, and it would find all of them."""
+        desk = self._desk
+        if desk.is_looked_through(contract) or desk.clock.now() <= desk.quiet_until:
+            return False
+        tried = self._tried.get(contract)
+        return tried is None or now - tried >= AGAIN or self._last_look.get(contract, 0) <= desk.quiet_until
 
     def twin(self, lane: Lane, found: VenueOrder) -> Lane | None:
         """Take up a second venue order under one client id, under an id of its own, and say it aloud."""
@@ -60,6 +81,7 @@ class Reconciler:
         return sorted(named | {lane.order.contract for lane in self._desk.open_lanes()})
 
     def _compare(self, contract: Contract) -> None:
+        began = self._last_look[contract] = self._desk.clock.now()
         now = self._desk.venue.clock.now()
         since = self._since.get(contract, now - int(self._desk.router.reconcile_hours * HOUR))
         since = min([since, *self._watched_stamps(contract)])
@@ -75,6 +97,8 @@ class Reconciler:
         for fill in fills:
             self._fill(fill)
         self._since[contract] = now - self._desk.proof.lag - SETTLE
+        if began > self._desk.quiet_until:
+            self._desk.looked_through(contract)
 
     def _watched_stamps(self, contract: Contract) -> list[int]:
         """Stamps of orders that were never placed as far as proven: a late find is still looked for."""
@@ -96,11 +120,11 @@ class Reconciler:
             self._unknown(found)
         elif lane.order.status is Status.NEVER_PLACED:
             lane.apply(Seen(found, "reconciliation"))
-        elif at_start or lane.order.updated < self._desk.clock.now() - SETTLE:
+        elif at_start or lane.order.status in UNSURE or lane.order.updated < self._desk.clock.now() - SETTLE:
             self._known(lane, found)
 
     def _known(self, lane: Lane, found: VenueOrder) -> None:
-        if lane.order.status in (Status.PENDING_NEW, Status.IN_DOUBT):
+        if lane.order.status in UNSURE:
             lane.apply(Seen(found, "reconciliation"))
             return
         figures = difference(lane.order, found)

@@ -16,6 +16,7 @@ from tickrouter.core.recovery import (
     ProvenAbsent,
     Undecided,
     Verdict,
+    earliest,
     findings,
     judge,
 )
@@ -94,8 +95,9 @@ class Resolver:
 
     def _gather(self, contract: Contract, lanes: list[Lane]) -> Evidence:
         """Ask the venue's clock first, then every source; what does not answer is left out."""
-        stamps = [lane.order.stamp for lane in lanes if lane.order.stamp is not None]
-        since = min(stamps, default=self._desk.venue.clock.now()) - (self._desk.proof.tolerance or 0) - SLACK
+        # An order that Redis forgot bears the epoch's opening as its stamp, and may be at the venue since its command.
+        began = [earliest(lane.order) + min(0, self._desk.venue.clock.offset) for lane in lanes]
+        since = min(began) - (self._desk.proof.tolerance or 0) - SLACK
         orders: list[VenueOrder] = []
         fills: list[VenueFill] = []
         answered: dict[str, int] = {}

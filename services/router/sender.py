@@ -31,9 +31,12 @@ from tickrouter.venues.request import Request
 from .desk import Desk
 from .lane import Lane
 from .tracker import CANCELING, Tracker
+from .venue_link import Stopped
 from .works import Works
 
 _MS = 1_000_000
+LOOK_EVERY = 0.02
+"""Seconds between two looks whether a place may leave already."""
 _HALT = Reason("halt", "the account is halted: no new order leaves")
 DENIALS = {"HALT": _HALT, "HALTED": _HALT, "AGE": Reason("age", "older than its ttl before it could be sent")}
 """Why an order is denied, by the word with which a script forbade it."""
@@ -65,10 +68,9 @@ class Sender:
             self._waiting += 1
         self._places.put(lane)
 
-    @property
-    def is_idle(self) -> bool:
-        """True if no place waits for permits: the next one overtakes nobody."""
-        return not self._waiting
+    def is_free_for(self, order: Order) -> bool:
+        """True if no place waits, so that this one overtakes nobody, and nothing of its contract is to be found."""
+        return not self._waiting and self._desk.is_looked_through(order.contract)
 
     def place_endpoint(self, order: Order) -> str:
         """`METHOD /path` of a place."""
@@ -109,6 +111,7 @@ class Sender:
 
     def _place_when_permitted(self, lane: Lane) -> None:
         try:
+            self._wait_for_look(lane)
             grant = self._desk.venue.permit(self.place_endpoint(lane.order), lambda: self._may_leave(lane))
         finally:
             with self._lock:
@@ -117,6 +120,16 @@ class Sender:
             self._desk.send(self._place, lane, grant)
         elif lane.order.status is Status.PENDING_NEW:
             lane.apply(Denied(DENIALS["AGE"]))
+
+    def _wait_for_look(self, lane: Lane) -> None:
+        """While Redis may have forgotten this very order, the venue is looked through first.
+
+        Raises:
+            Stopped: the router ends.
+        """
+        while not self._desk.is_looked_through(lane.order.contract) and self._may_leave(lane):
+            if self._desk.stop.wait(LOOK_EVERY):
+                raise Stopped
 
     def _may_leave(self, lane: Lane) -> bool:
         order = lane.order

@@ -97,7 +97,7 @@ def no_epoch() -> None:
         if not meta.epoch:
             return real_enter(self, journal)
         journal.go_on(meta)
-        return epochs.Entered(False, 0, 0)
+        return epochs.Entered(meta.epoch, False, 0, 0)
 
     def call(self: Any, redis: Any, keys: Any, args: Any) -> Any:
         try:

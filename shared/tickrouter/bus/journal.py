@@ -34,7 +34,7 @@ RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
 _DEAD_BYTES = 4096
 _EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
-_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence")
+_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark")
 
 
 class Journal(WorkLists):
@@ -45,10 +45,7 @@ class Journal(WorkLists):
         self._token = token
         self._rev = 0
         self._rev_lock = threading.Lock()
-        self._scripts = {
-            name: Script("guard", name, mark=account)
-            for name in ("admit", "step", "adopt", "tell", "bury", "balance", "evidence")
-        }
+        self._scripts = {name: Script("guard", name, mark=account) for name in _SCRIPTS}
         self._epoch = Script("epoch", mark=account)
 
     # --- opening
@@ -83,6 +80,10 @@ class Journal(WorkLists):
         self._rev = int(rev)
         if outcome not in (b"DONE", b"REPEAT"):
             raise StorageError(f"the epoch could not be opened: {outcome!r}")
+
+    def taken_up(self, epoch: int) -> None:
+        """Every order that was open is known in this epoch, those that Redis forgot as in doubt."""
+        self._write("mark", [], ["taken_up", epoch])
 
     @property
     def rev(self) -> int:

@@ -36,7 +36,8 @@ class Meta:
     """What Redis knows of itself and of the account; epoch 0 where it knows nothing.
 
     `opened_ms` is when the epoch opened, 0 for the first. What is in the queue from before `known_from_ms` may have
-    been admitted and sent by a Redis that forgot it.
+    been admitted and sent by a Redis that forgot it. `taken_up` is the last epoch in which the orders that were open
+    at its opening have been taken up.
     """
 
     epoch: int
@@ -45,6 +46,7 @@ class Meta:
     run_id: str
     opened_ms: int
     known_from_ms: int
+    taken_up: int
 
 
 class WorkLists:
@@ -61,9 +63,9 @@ class WorkLists:
         """What Redis holds."""
         raw = self._redis.hgetall(self.keys.meta)
         text = {key.decode(): value.decode() for key, value in raw.items()}
-        names = ("epoch", "rev", "seq", "opened", "known_from")
-        epoch, rev, seq, opened_ms, known_from_ms = (int(text.get(name, 0)) for name in names)
-        return Meta(epoch, rev, seq, text.get("run_id", ""), opened_ms, known_from_ms)
+        names = ("epoch", "rev", "seq", "opened", "known_from", "taken_up")
+        epoch, rev, seq, opened_ms, known_from_ms, taken_up = (int(text.get(name, 0)) for name in names)
+        return Meta(epoch, rev, seq, text.get("run_id", ""), opened_ms, known_from_ms, taken_up)
 
     @storage_errors("run id")
     def run_id(self) -> str:

@@ -172,6 +172,11 @@ def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
     )
 
 
+def earliest(order: Order) -> int:
+    """When the order can have come to the venue at the earliest, ns: no sooner than it was asked for."""
+    return order.created if order.stamp is None else min(order.created, order.stamp)
+
+
 def _found(order: Order, mine: list[VenueOrder]) -> FoundOrder:
     """One order a client id: ours by exchange id where that is known, else the first that the venue made."""
     newest: dict[str, VenueOrder] = {}
@@ -195,7 +200,7 @@ def _is_mine(order: Order, exchange_oid: str, client_oid: str) -> bool:
 def _looks_alike(order: Order, found: VenueOrder, evidence: Evidence, tolerance: int) -> bool:
     if found.exchange_oid in evidence.claimed or order.stamp is None:
         return False
-    if found.time and found.time < order.stamp - tolerance:
+    if found.time and found.time < earliest(order) - tolerance:
         return False
     same_kind = (found.contract, found.side, found.type) == (order.contract, order.side, order.type)
     same_price = order.price is None or found.price == order.price

@@ -7,17 +7,34 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tickrouter.errors import StorageError
-from tickrouter.history.connection import Document
+from tickrouter.history.connection import DURABLE, Document
 
 
 def highest_epoch(db: Database[Document], account: str) -> int:
-    """The highest epoch among the copied events; 0 where there is none.
+    """The highest epoch that was recorded, or is among the copied events; 0 where there is none.
 
     Raises:
         StorageError: MongoDB did not answer, so nothing can be said.
     """
     found = _newest(db, {"account": account})
-    return int(found["epoch"]) if found else 0
+    try:
+        recorded = db.epochs.find_one({"_id": account})
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: epochs of {account}: {error}") from error
+    return max(int(known["epoch"]) if known else 0 for known in (found, recorded))
+
+
+def record_epoch(db: Database[Document], account: str, epoch: int) -> None:
+    """Keep, for good, that an epoch was opened.
+
+    Raises:
+        StorageError: MongoDB did not acknowledge it.
+    """
+    try:
+        epochs = db.get_collection("epochs", write_concern=DURABLE)
+        epochs.update_one({"_id": account}, {"$max": {"epoch": epoch}}, upsert=True)
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: epochs of {account}: {error}") from error
 
 
 def last_halt(db: Database[Document], account: str) -> str | None:

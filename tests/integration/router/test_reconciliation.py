@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.stack.servers import Server, redis_server
-from tests.routing import Routing, routing
+from tests.routing import Routing, now_ms, routing
 from tests.simulation import Simulation
 from tests.waiting import until
 from tickrouter.history.connection import connect as connect_mongo
@@ -145,3 +147,71 @@ def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
 def _imagined(order: Any, client_oid: str) -> Any:
     """A copy of an order that the venue never saw."""
     return replace(order, client_oid=client_oid, exchange_oid=None, status="PendingNew", price=order.price + 3)
+
+
+SHORT: dict[str, Any] = {"capabilities": {"visibility_lag": 0.5, "stamp_tolerance": 0.5}, "longest_window": 1.0}
+
+
+def take_back(server: Server, copy: Path) -> None:
+    """Kill a server and start it with the files that it had when they were copied."""
+    files = copy.parent / "redis/appendonlydir"
+    server.kill()
+    shutil.rmtree(files)
+    shutil.copytree(copy, files)
+    server.start()
+
+
+def test_a_place_that_redis_forgot_and_its_sender_repeats_is_looked_for_first(
+    venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
+) -> None:
+    with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **SHORT) as router:
+        router.start()
+        router.wait(router.place("b", "90", "1"), "New")
+        shutil.copytree(tmp_path / "redis/appendonlydir", tmp_path / "copy")
+        command, oid = uuid.uuid4().hex, uuid.uuid4().hex
+        router.place("b", "91", "1", id=command, client_oid=oid)
+        sent = router.wait(oid, "New")
+        router.kill()
+        take_back(orders_redis, tmp_path / "copy")
+        router.start()
+        assert router.order(oid) is None
+        router.place("b", "91", "1", id=command, client_oid=oid)
+        again = router.wait(oid, "New", timeout=20)
+        assert again.exchange_oid == sent.exchange_oid
+        assert len(venue.ledger(oid)["orders"]) == 1
+
+
+def test_a_router_that_dies_between_opening_an_epoch_and_taking_up_leaves_all_of_it_to_the_next(
+    venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
+) -> None:
+    with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **SHORT) as router:
+        router.start()
+        venue.fault("late_answer", "POST /api/v1/order", delay_ms=400)
+        oid = router.place("b", "91", "1")
+        until(lambda: router.order(oid))
+        journal = orders_redis_hash(router, oid)
+        router.wait(oid, "New")
+        router.kill()
+        # What Redis would show if it had forgotten that the request was signed, in an epoch that was opened for it.
+        forget_sending(router, oid, journal)
+        router.start()
+        router.wait(oid, "New", timeout=20)
+        assert len(venue.ledger(oid)["orders"]) == 1
+        assert [event.status for event in router.events() if event.client_oid == oid and event.status == "InDoubt"]
+
+
+def orders_redis_hash(router: Routing, oid: str) -> dict[bytes, bytes]:
+    """An order's fields in the journal."""
+    fields: dict[bytes, bytes] = dict(router.redis.hgetall(router.keys.order(oid)))
+    return fields
+
+
+def forget_sending(router: Routing, oid: str, journal: dict[bytes, bytes]) -> None:
+    """Write the order as it was admitted, and open the next epoch without taking anything up."""
+    for name in (b"stamp", b"digest", b"exchange_oid", b"attempt"):
+        journal.pop(name, None)
+    journal |= {b"status": b"PendingNew", b"attempt": b"0", b"step": b"1"}
+    router.redis.delete(router.keys.order(oid))
+    router.redis.hset(router.keys.order(oid), mapping={name.decode(): value for name, value in journal.items()})
+    router.redis.sadd(router.keys.open, oid)
+    router.redis.hset(router.keys.meta, mapping={"epoch": 2, "seq": 1, "fill_seq": 0, "opened": now_ms()})

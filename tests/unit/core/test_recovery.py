@@ -98,7 +98,10 @@ def test_what_is_kept_of_the_passes() -> None:
     last = findings(ORDER, evidence(), PROOF, judge(ORDER, evidence(), PROOF), first)
     assert (last.passes, last.first, last.venue_time, last.missing) == (2, STAMP + SECOND, LATE, ())
     assert last.verdict.startswith("absent: open_orders, all_orders, trades answered 16.0 s after the stamp")
-    assert findings(replace(ORDER, stamp=None), evidence(), PROOF, Undecided("x"), None).quiet_until is None
+    assert (
+        findings(msgspec.structs.replace(ORDER, stamp=None), evidence(), PROOF, Undecided("x"), None).quiet_until
+        is None
+    )
     twin = replace(OTHER, exchange_oid="10")
     for verdict, said in (
         (FoundOrder(OTHER, (twin,)), "found: the venue's order 9, open, and 10 under the same client id"),
@@ -117,5 +120,8 @@ def test_a_lookalike_that_nobody_claims_is_left_to_an_operator() -> None:
     assert isinstance(judge(ORDER, evidence(orders=(OTHER,), claimed=frozenset({"9"})), PROOF), ProvenAbsent)
     older = replace(OTHER, time=STAMP - 6 * SECOND)
     assert isinstance(judge(ORDER, evidence(orders=(older,)), PROOF), ProvenAbsent)
+    # What Redis forgot bears the epoch's opening as its stamp, and may have been sent long before.
+    forgotten = msgspec.structs.replace(ORDER, created=STAMP - 3600 * SECOND)
+    assert judge(forgotten, evidence(orders=(older,)), PROOF) == Lookalike("9")
     for change in ({"side": "s"}, {"price": Decimal(101)}, {"amount": Decimal(3)}, {"type": "market"}):
         assert isinstance(judge(ORDER, evidence(orders=(replace(OTHER, **change),)), PROOF), ProvenAbsent)

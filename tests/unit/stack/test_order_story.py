@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -101,7 +102,7 @@ def test_where_an_order_in_doubt_was_looked_for() -> None:
         "its absence counts from 2026-08-01 12:00:15.000 of the venue's clock, the end of the quiet window",
         "no full answer from trades",
     ]
-    blind = "\n".join(evidence(ORDER, replace(looked, venue_time=0, answered={}, quiet_until=None)))
+    blind = "\n".join(evidence(ORDER, dataclasses.replace(looked, venue_time=0, answered={}, quiet_until=None)))
     assert "did not answer" in blind
     assert "answered in full: none" in blind
     assert "never proves anything" in blind
