@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgpack
@@ -14,12 +14,13 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from tickrouter.bus import order_hash
-from tickrouter.bus.balances import fields_of
+from tickrouter.bus.balances import agreed_fields, fields_of
 from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
 from tickrouter.bus.direct import Call, Part
 from tickrouter.bus.scripts import Script
 from tickrouter.bus.worklists import GROUP, Entry, Meta, WorkLists
+from tickrouter.core.balances import Base
 from tickrouter.core.order_life import Change
 from tickrouter.core.recovery import Findings
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError
@@ -34,7 +35,7 @@ RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
 _DEAD_BYTES = 4096
 _EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
-_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark")
+_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark", "agreed")
 
 
 class Journal(WorkLists):
@@ -240,6 +241,11 @@ class Journal(WorkLists):
         """Replace the snapshot of the balances; a router that lost its lease does not."""
         if balances:
             self._write("balance", [self.keys.balance], [*fields_of(balances)])
+
+    def write_agreed(self, bases: Mapping[str, Base], epoch: int) -> None:
+        """Keep totals on which venue and journal agree."""
+        if bases:
+            self._write("agreed", [self.keys.agreed], [*agreed_fields(bases, epoch)])
 
     def bury(self, entry: Entry, reason: str, kept: int) -> None:
         """Put an entry that cannot be read aside."""

@@ -97,6 +97,10 @@ class AccountKeys:
         return self._key("balance")
 
     @property
+    def agreed(self) -> str:
+        return self._key("agreed")
+
+    @property
     def position(self) -> str:
         return self._key("position")
 

@@ -8,10 +8,14 @@ from typing import Any
 import hiredis
 from redis.exceptions import RedisError
 
+from tickrouter.bus.balances import agreed_of
+from tickrouter.bus.codec import unpack_map
 from tickrouter.bus.connection import Redis, node_of, storage_errors
 from tickrouter.bus.direct import Direct
 from tickrouter.bus.keys import AccountKeys
 from tickrouter.bus.order_store import read_order
+from tickrouter.core.balances import Base
+from tickrouter.model.event import Event
 from tickrouter.model.order import Order
 
 GROUP = "router"
@@ -122,6 +126,24 @@ class WorkLists:
     def watched(self, now: int) -> list[str]:
         """Client ids of NeverPlaced orders that are still looked for at `now`, ns."""
         return [oid.decode() for oid in self._redis.zrangebyscore(self.keys.watch, now // 1_000_000, "+inf")]
+
+    @storage_errors("fill number")
+    def fill_seq(self) -> int:
+        """Number of the last fill published in this epoch."""
+        return int(self._redis.hget(self.keys.meta, "fill_seq") or 0)
+
+    @storage_errors("agreed balances")
+    def agreed(self, epoch: int) -> dict[str, Base]:
+        """Totals on which venue and journal agreed in this epoch, by currency."""
+        return agreed_of(self._redis.hgetall(self.keys.agreed), epoch)
+
+    @storage_errors("fills")
+    def fills_after(self, epoch: int, seq: int) -> list[Event] | None:
+        """Fills of this epoch behind a number; None if the stream begins later than that."""
+        rows = self._redis.xrange(self.keys.fills, f"{epoch}-{seq + 1}", "+")
+        events = [Event.from_wire(unpack_map(fields[b"d"])) for _, fields in rows]
+        numbers = [event.fill.seq for event in events if event.fill is not None]
+        return events if not numbers or numbers[0] == seq + 1 else None
 
     @storage_errors("client oid")
     def client_oid(self, exchange_oid: str) -> str | None:

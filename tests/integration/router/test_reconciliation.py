@@ -8,6 +8,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,34 @@ def forget_sending(router: Routing, oid: str, journal: dict[bytes, bytes]) -> No
     router.redis.hset(router.keys.order(oid), mapping={name.decode(): value for name, value in journal.items()})
     router.redis.sadd(router.keys.open, oid)
     router.redis.hset(router.keys.meta, mapping={"epoch": 2, "seq": 1, "fill_seq": 0, "opened": now_ms()})
+
+
+def told_balances(router: Routing) -> dict[str, str]:
+    """What was told of balances, by currency."""
+    texts = [event.reason.text for event in router.events() if event.reason and event.reason.kind == "balance"]
+    return {text.split()[2].rstrip(":"): text for text in texts}
+
+
+def test_balances_are_compared_with_the_journal_at_start_and_running(
+    venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
+) -> None:
+    capabilities = {"visibility_lag": 0.2, "stamp_tolerance": 0.5}
+    servers = {"redis_url": redis_url, "mongo_url": mongo_url}
+    with routing(venue, tmp_path / "r", unique, **servers, capabilities=capabilities) as router:
+        router.start()
+        until(lambda: len(router.redis.hgetall(router.keys.agreed)) >= 2, 15)
+        router.wait(router.place("b", "101", "1"), "Filled")
+        # One of our own changes nothing; what others do with the account is told with both figures.
+        order_by_hand(venue, "someone-else", price="101", amount="1")
+        until(lambda: {"btc:", "usdt:"} <= {name + ":" for name in told_balances(router)}, 20)
+        first = told_balances(router)
+        assert "1 fills since" in first["btc"]
+        router.kill()
+        order_by_hand(venue, "someone-else-2", side="sell", price="99", amount="1")
+        before = len(router.events())
+        router.start()
+        until(lambda: told_balances(router) != first, 20)
+        told = [event for event in router.events()[before:] if event.reason and event.reason.kind == "balance"]
+        assert all(event.type == "reconciled" for event in told)
+        expected, found = told[0].reason.text.split("expected ")[1], told[0].reason.text.split("venue: ")[1]
+        assert Decimal(expected.split()[0]) != Decimal(found)
