@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -28,7 +29,7 @@ _NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
 
 def to_hash(order: Order) -> dict[str, Value]:
     """All fields of an order that has none yet in Redis."""
-    written = {name: _text(name, value) for name in _NAMES if (value := getattr(order, name)) is not None}
+    written = {name: text(value) for name, text in _TEXTS.items() if (value := getattr(order, name)) is not None}
     return written | _fill_fields(order, {}) | fact_field(order)
 
 
@@ -36,14 +37,14 @@ def changes(before: Order, after: Order) -> tuple[dict[str, Value], list[str]]:
     """Fields to set and fields to delete, so that the hash of `before` becomes that of `after`."""
     changed: dict[str, Value] = {}
     unset: list[str] = []
-    for name in _NAMES:
-        value = getattr(after, name)
-        if value == getattr(before, name):
+    for name, text in _TEXTS.items():
+        value, old = getattr(after, name), getattr(before, name)
+        if value is old or value == old:
             continue
         if value is None:
             unset.append(name)
         else:
-            changed[name] = _text(name, value)
+            changed[name] = text(value)
     return changed | _fill_fields(after, before.fills) | fact_field(after), unset
 
 
@@ -94,16 +95,23 @@ def fact_field(order: Order) -> dict[str, Value]:
     return {f"{_FACT}{order.step}": f"{order.updated} {order.status} {order.fact}"}
 
 
-def _text(name: str, value: Any) -> Value:
-    if name == "tags":
-        return pack_map(value)
-    if name in ("reason", "replacement"):
-        return pack_map(value.to_wire())
-    if name in _DECIMALS:
-        return plain(value)
-    if isinstance(value, bool):
-        return "1" if value else ""
-    return str(value)
+def _wire(value: Reason | Replacement) -> Value:
+    return pack_map(value.to_wire())
+
+
+def _flag(value: bool) -> Value:
+    return "1" if value else ""
+
+
+_SPECIAL: dict[str, Callable[[Any], Value]] = {
+    "tags": pack_map,
+    "reason": _wire,
+    "replacement": _wire,
+    "cancel_sent": _flag,
+    **dict.fromkeys(_DECIMALS, plain),
+}
+_TEXTS = {name: _SPECIAL.get(name, str) for name in _NAMES}
+"""How the value of each field becomes text."""
 
 
 def _value(name: str, data: bytes) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from tickrouter.errors import InvalidValue
 
@@ -28,10 +29,17 @@ class Account:
         Raises:
             InvalidValue: another form.
         """
-        match = _ACCOUNT.match(text) if isinstance(text, str) else None
-        if match is None:
+        if not isinstance(text, str):
             raise InvalidValue("account", f"{text!r} is not <venue>/<name> in lower case")
-        return cls(match[1], match[2])
+        return _account(text)
+
+
+@lru_cache(maxsize=1024)
+def _account(text: str) -> Account:
+    match = _ACCOUNT.match(text)
+    if match is None:
+        raise InvalidValue("account", f"{text!r} is not <venue>/<name> in lower case")
+    return Account(match[1], match[2])
 
 
 @dataclass(frozen=True, slots=True)

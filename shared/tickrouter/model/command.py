@@ -18,6 +18,7 @@ Action = Literal["place", "cancel", "cancel_all", "amend", "query", "settle"]
 OrderType = Literal["limit", "market", "stop_limit", "stop_market"]
 OrderSide = Literal["b", "s"]
 
+_ACTIONS, _TYPES, _SIDES = get_args(Action), get_args(OrderType), get_args(OrderSide)
 _OID = re.compile(r"[0-9a-f]{32}\Z")
 _ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
 _TEXT = re.compile(r".{1,500}\Z", re.DOTALL)
@@ -100,15 +101,15 @@ class Command(msgspec.Struct, frozen=True):
         rest = dict(wire)
         given: dict[str, Any] = {
             "id": _matching("id", rest.pop("id", None), _ID, "1 to 64 printable characters"),
-            "action": _one_of("action", rest.pop("action", None), get_args(Action)),
+            "action": _one_of("action", rest.pop("action", None), _ACTIONS),
             "account": Account.parse(rest.pop("account", None)),
         }
         if (name := rest.pop("contract", None)) is not None:
             given["contract"] = Contract.parse(name)
         if (side := rest.pop("side", None)) is not None:
-            given["side"] = _one_of("side", side, ("b", "s"))
+            given["side"] = _one_of("side", side, _SIDES)
         if (kind := rest.pop("type", None)) is not None:
-            given["type"] = _one_of("type", kind, get_args(OrderType))
+            given["type"] = _one_of("type", kind, _TYPES)
         for key in _DECIMALS:
             if (value := rest.pop(key, None)) is not None:
                 given[key] = positive(key, value)
@@ -130,7 +131,8 @@ class Command(msgspec.Struct, frozen=True):
                     raise InvalidValue(key, "must be a map")
                 _check_plain(key, value)
                 given[key] = value
-        _check_plain("unknown fields", rest)
+        if rest:
+            _check_plain("unknown fields", rest)
         command = cls(**given, unknown=rest)
         command._check_complete()
         return command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from tickrouter.errors import InvalidContract
@@ -61,18 +62,7 @@ class Contract:
         """
         if not isinstance(text, str) or len(text) > 100:
             raise InvalidContract("contract", f"not a short text; allowed: {_FORMS}")
-        lowered = text.strip().lower()
-        if symbol is not None:
-            return cls._from_symbol(lowered, symbol)
-        if ":" in lowered:
-            return cls._from_btp(lowered)
-        venue, slash, pair = lowered.partition("/")
-        parts = pair.split(".")
-        if slash and len(parts) == 2:
-            return cls(venue, parts[0], parts[1])
-        if slash and len(parts) == 3 and parts[2] == "perp":
-            return cls(venue, parts[0], parts[1], "perp")
-        raise InvalidContract("contract", f"{text!r} is not one of: {_FORMS}")
+        return _parsed(text, symbol)
 
     @classmethod
     def _from_btp(cls, text: str) -> Contract:
@@ -98,3 +88,19 @@ class Contract:
             if lowered.endswith(quote) and len(lowered) > len(quote):
                 return cls(venue, lowered.removesuffix(quote), quote, product)
         raise InvalidContract("contract", f"{symbol!r}: no known quote currency at its end; write it as BASE-QUOTE")
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, symbol: str | None) -> Contract:
+    lowered = text.strip().lower()
+    if symbol is not None:
+        return Contract._from_symbol(lowered, symbol)
+    if ":" in lowered:
+        return Contract._from_btp(lowered)
+    venue, slash, pair = lowered.partition("/")
+    parts = pair.split(".")
+    if slash and len(parts) == 2:
+        return Contract(venue, parts[0], parts[1])
+    if slash and len(parts) == 3 and parts[2] == "perp":
+        return Contract(venue, parts[0], parts[1], "perp")
+    raise InvalidContract("contract", f"{text!r} is not one of: {_FORMS}")

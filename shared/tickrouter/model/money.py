@@ -14,6 +14,8 @@ MAX_PLACES = 18
 """Most decimal places that an order's price or amount may have; an average may have more."""
 _MAX_LENGTH = 64
 _LEAST_EXPONENT = -60
+_SHORT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?\Z")
+"""Texts that need no further look: almost all."""
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 
 
@@ -23,6 +25,8 @@ def decimal_of(field: str, value: Any) -> Decimal:
     Raises:
         InvalidValue: not a text, not a finite number, or with more digits than Decimal128 holds.
     """
+    if isinstance(value, str) and _SHORT.match(value):
+        return Decimal(value)
     if not isinstance(value, str):
         raise InvalidValue(field, f'is {type(value).__name__}, must be a text such as "0.001": money is never float')
     if len(value) > _MAX_LENGTH:
@@ -50,6 +54,8 @@ def positive(field: str, value: Any) -> Decimal:
     number = decimal_of(field, value)
     if number <= 0:
         raise InvalidValue(field, f"{value} is not above zero")
+    if _SHORT.match(value):
+        return number
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -MAX_PLACES:
         raise InvalidValue(field, f"{value!r} has more than {MAX_PLACES} decimal places")

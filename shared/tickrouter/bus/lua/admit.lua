@@ -8,17 +8,17 @@
 -- KEYS[9] halt:{account}           string
 -- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks; behind those of an amend
 --                                          the order that is to be new (`wanted` = 1)
--- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped
+-- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped now and then
 -- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), client_oid, fields, is_open, event, work, wanted; deadline in ms
 --         of a place whose request leaves at once
 -- Returns {outcome, rev}: ADMITTED, REPEAT; or with nothing written DUPLICATE (the client id is taken), HALTED, AGE.
 local a = cmsgpack.unpack(ARGV[7])
 local function done(outcome)
   redis.call('ZADD', KEYS[4], ARGV[5], ARGV[4])
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[6])
+  if rev % 100 == 0 then redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[6]) end
   redis.call('XACK', KEYS[3], 'router', ARGV[3])
   redis.call('XDEL', KEYS[3], ARGV[3])
-  return {outcome, redis.call('HINCRBY', KEYS[1], 'rev', 1)}
+  return written(outcome)
 end
 local function say(event)
   event.events, event.fills = KEYS[5], KEYS[6]

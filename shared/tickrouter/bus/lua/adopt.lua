@@ -15,4 +15,4 @@ for _, event in ipairs(a.events) do
   event.events, event.fills = KEYS[5], KEYS[6]
   publish(event)
 end
-return {'DONE', redis.call('HINCRBY', KEYS[1], 'rev', 1)}
+return written('DONE')

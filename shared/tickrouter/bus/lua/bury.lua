@@ -7,4 +7,4 @@ redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[8], '*',
   'entry', ARGV[3], 'reason', ARGV[4], 'd', ARGV[5], 'sha256', ARGV[6], 'length', ARGV[7])
 redis.call('XACK', KEYS[3], 'router', ARGV[3])
 redis.call('XDEL', KEYS[3], ARGV[3])
-return {'DONE', redis.call('HINCRBY', KEYS[1], 'rev', 1)}
+return written('DONE')

@@ -5,7 +5,8 @@
 -- KEYS[1] permit:{venue}:memory:server        hash    life: its name; since: when the server was last found to have
 --                                                     forgotten, or 0
 -- KEYS[2] permit:{venue}:cooldown:<endpoint>  string  set while the venue wants quiet
--- KEYS[3..] permit:{venue}:<rule>:<scope>     zset    one member a permit, by the time it ends in microseconds
+-- KEYS[3..] permit:{venue}:<rule>:<scope>     zset    one member a permit, by the time it ends in microseconds; those
+--                                                     that have ended go when the window seems full
 -- ARGV[1] a name that is new for each request; ARGV[2] microseconds for which a permit is held whose answer never
 -- comes; ARGV[3] the memory's name as the caller knows it; then for each window: usable, interval in microseconds, weight
 -- Returns 0 for go, the microseconds after which to ask again, or -1 if it has to be opened first (permit_open.lua).
@@ -17,9 +18,9 @@ local wait = redis.call('PTTL', KEYS[2]) * 1000
 if wait < 0 then wait = 0 end
 for i = 3, #KEYS do
   local usable, interval, weight = tonumber(ARGV[3 * i - 5]), tonumber(ARGV[3 * i - 4]), tonumber(ARGV[3 * i - 3])
-  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
-  wait = math.max(wait, since + interval - now)
+  if since + interval > now + wait then wait = since + interval - now end
   local over = redis.call('ZCARD', KEYS[i]) + weight - usable
+  if over > 0 then over = over - redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now) end
   if over > 0 then
     local freed = redis.call('ZRANGE', KEYS[i], over - 1, over - 1, 'WITHSCORES')
     local until_free = interval
@@ -31,6 +32,5 @@ if wait > 0 then return wait end
 for i = 3, #KEYS do
   local interval, weight = tonumber(ARGV[3 * i - 4]), tonumber(ARGV[3 * i - 3])
   for n = 1, weight do redis.call('ZADD', KEYS[i], now + held + interval, ARGV[1] .. ':' .. n) end
-  redis.call('PEXPIRE', KEYS[i], math.ceil((held + interval) / 1000) + 1000)
 end
 return 0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
+
+import msgspec
 
 from tickrouter.errors import AmbiguousError, DefiniteError, Kind
 from tickrouter.venues.request import Answer
 
 VENUE = "btcturk"
 _DEFINITE_STATUSES = frozenset({400, 401, 403, 404, 405, 411, 415, 422, 429})
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
 _STATUS_KINDS: dict[int, Kind] = {401: "auth", 429: "rate_limit", 503: "venue_down"}
 
 
@@ -76,8 +78,8 @@ def number(value: Any) -> Decimal:
 
 def _json(answer: Answer) -> Any:
     try:
-        return json.loads(answer.body, parse_float=Decimal)
-    except (ValueError, RecursionError):
+        return _decoder.decode(answer.body)
+    except (ValueError, RecursionError, ArithmeticError):
         return None
 
 

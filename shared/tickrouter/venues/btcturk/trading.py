@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
 from tickrouter.core.facts import VenueFill, VenueOrder
 from tickrouter.errors import AmbiguousError
 from tickrouter.model.account import Balance
@@ -99,7 +101,7 @@ class BtcturkTrading:
             "pairSymbol": order.contract.symbol,
         }
         headers = self._signer.headers(stamp // MS) | {"Content-Type": "application/json"}
-        body = json.dumps(fields, separators=(",", ":")).encode()
+        body = msgspec.json.encode(fields)
         return Request("POST", self._private + "order", "POST /api/v1/order", headers, body)
 
     def cancel(self, exchange_oid: str, stamp: int) -> Request:
