@@ -75,8 +75,10 @@ class Desk:
         self.counts: dict[str, int] = {}
         self._lanes: dict[str, Lane] = {}
         self._by_exchange_oid: dict[str, Lane] = {}
-        self._settling: set[str] = set()
-        """Orders that are final, but not done: fills are pending."""
+        self._settling: dict[str, Lane] = {}
+        """Final, but not done: fills are pending."""
+        self._doubtful: dict[str, Lane] = {}
+        self._timed: dict[str, Lane] = {}
         self._done: OrderedDict[str, Lane] = OrderedDict()
         self._lock = threading.Lock()
         self._senders = ThreadPoolExecutor(router.workers, thread_name_prefix=f"send-{account}")
@@ -116,6 +118,16 @@ class Desk:
         """Lanes of orders that are not done."""
         with self._lock:
             return list(self._lanes.values())
+
+    def doubtful_lanes(self) -> list[Lane]:
+        """Lanes of orders in doubt."""
+        with self._lock:
+            return list(self._doubtful.values())
+
+    def timed_lanes(self) -> list[Lane]:
+        """Lanes of orders that are to be cancelled at a time."""
+        with self._lock:
+            return list(self._timed.values())
 
     @property
     def open_orders(self) -> int:
@@ -190,16 +202,14 @@ class Desk:
         order = lane.order
         if order.exchange_oid is not None:
             self._by_exchange_oid[order.exchange_oid] = lane
+        _sort(self._settling, lane, order.status.is_final and not order.is_done)
+        _sort(self._doubtful, lane, order.status is Status.IN_DOUBT)
+        _sort(self._timed, lane, order.cancel_at is not None and not order.status.is_final)
         if not order.is_done:
             self._lanes[order.client_oid] = lane
             self._done.pop(order.client_oid, None)
-            if order.status.is_final:
-                self._settling.add(order.client_oid)
-            else:
-                self._settling.discard(order.client_oid)
             return
         self._lanes.pop(order.client_oid, None)
-        self._settling.discard(order.client_oid)
         self._done[order.client_oid] = lane
         while len(self._done) > DONE_KEPT:
             _, old = self._done.popitem(last=False)
@@ -249,3 +259,10 @@ class Desk:
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._senders.shutdown(wait=True, cancel_futures=True)
         self.venue.drain_returns()
+
+
+def _sort(group: dict[str, Lane], lane: Lane, belongs: bool) -> None:
+    if belongs:
+        group[lane.order.client_oid] = lane
+    else:
+        group.pop(lane.order.client_oid, None)

@@ -49,7 +49,7 @@ class Resolver:
         """Until the tenure ends."""
         pause = FIRST_PAUSE
         while not self._desk.stop.wait(pause):
-            doubtful = [lane for lane in self._desk.open_lanes() if lane.order.status is Status.IN_DOUBT]
+            doubtful = self._desk.doubtful_lanes()
             if not doubtful:
                 pause = FIRST_PAUSE
                 continue

@@ -38,7 +38,7 @@ class Timers:
 
     def _deadlines(self) -> None:
         now = self._desk.clock.now()
-        for lane in self._desk.open_lanes():
+        for lane in self._desk.timed_lanes():
             order = lane.order
             if order.cancel_at is not None and order.cancel_at <= now and order.cancel_requested is None:
                 self._cancel(lane, "after")

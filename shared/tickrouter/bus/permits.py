@@ -184,11 +184,13 @@ class Permits:
         with storage_errors("permits in use"):
             seconds, micros = node_of(self._redis, permit(self._venue, _COOLDOWN, "")).time()
             now = seconds * _MICROS + micros
-            for rule in self._rules:
-                key = permit(self._venue, rule.name, values.get(rule.scope, ""))
-                granted = int(self._redis.zcount(key, now, "+inf"))
-                if granted:
-                    found[rule.name] = (granted, rule.usable)
+            with self._redis.pipeline(transaction=False) as pipe:
+                for rule in self._rules:
+                    pipe.zcount(permit(self._venue, rule.name, values.get(rule.scope, "")), now, "+inf")
+                counts = pipe.execute()
+        for rule, granted in zip(self._rules, counts, strict=True):
+            if granted:
+                found[rule.name] = (int(granted), rule.usable)
         return found
 
     def _key(self, claim: Claim) -> str:
