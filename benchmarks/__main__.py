@@ -44,6 +44,12 @@ class Bench:
     def collector(self) -> Iterator[Figure]:
         return collecting.measure(self.redis, self.folder, self.rounds)
 
+    def collector_mongo(self) -> Iterator[Figure]:
+        return collecting.measure_both(self.redis, self.mongo_url, self.folder, self.rounds)
+
+    def collector_contracts(self) -> Iterator[Figure]:
+        return collecting.measure_contracts(self.redis, self.folder, self.rounds)
+
     def order(self) -> Iterator[Figure]:
         return order_path.measure("order", self.redis, self.mongo_url, self.folder, self.rounds)
 
@@ -75,6 +81,8 @@ BENCHES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "order_private_feed": Bench.order_private_feed,
     "order_slow_venue": Bench.order_slow_venue,
     "collector": Bench.collector,
+    "collector_mongo": Bench.collector_mongo,
+    "collector_contracts": Bench.collector_contracts,
 }
 
 

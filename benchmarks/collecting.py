@@ -1,147 +1,265 @@
-"""Socket to Redis: the collector against cryptofeed, the same messages in each one's exchange's words.
+"""Socket to Redis, and to Redis and MongoDB: the collector against cryptofeed, the same messages in each one's words.
 
-Both read from a local socket that sends as fast as it is read, and write to the same Redis. A run counts from the first
-byte sent to the last record found in Redis; the CPU is that of the recording process alone, all of its threads.
+Both read from a local socket that sends as fast as it is read, and write to the same servers. A run counts from the
+first byte sent to the last record found in them; the CPU is that of the recording process alone, all of its threads.
+Which of the two is faster for what a core costs is said by their CPU: it does not depend on what the servers, the
+sender and other programs take of the machine at the same time.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks import peers
 from benchmarks.feeder import Feeder, packed
 from benchmarks.frames import Dialect, Kind, frame, start, walk
 from benchmarks.processes import process
-from benchmarks.recorder_ours import CONTRACT
+from benchmarks.recorder_ours import CONTRACT, DATABASE, contracts
 from benchmarks.report import Figure, ratios
 from services.stack.servers import Server
 from tickrouter.bus.connection import connect
 from tickrouter.bus.keys import MarketKeys
+from tickrouter.history.connection import connect as connect_mongo
+from tickrouter.model.contract import Contract
 
-COUNTS: dict[Kind, int] = {"ticker": 40_000, "trade": 40_000, "book": 20_000}
-"""Messages a run, by kind: about two seconds' worth."""
+COUNTS: dict[Kind, tuple[int, int]] = {
+    "ticker": (120_000, 30_000),
+    "trade": (60_000, 30_000),
+    "book": (60_000, 20_000),
+    "whole": (20_000, 8_000),
+}
+"""Messages a run, by kind, ours and cryptofeed's: about a second's worth of each."""
+BOTH_COUNTS = (60_000, 20_000)
+CONTRACTS_COUNT = 60_000
+BOUNDS: dict[Kind, tuple[float, float]] = {"ticker": (8.0, 5.0), "whole": (8.0, 5.0)}
+"""Target and floor of ticks a core against cryptofeed."""
 WARM = 1_000
 """Messages before a run, uncounted."""
 PATIENCE = 30.0
 """Seconds without a new record after which a run has failed."""
 LOOK_EVERY = 0.01
 
+Found = Callable[[], int]
+"""How many records there are by now."""
+
 
 @dataclass(slots=True)
 class Recorder:
-    """One program that records."""
+    """One program that records, and what it is given.
+
+    Attributes:
+        name: of the program.
+        command: starts it.
+        flow: what is sent to it before the measurement, and during it.
+        before: records that the first part makes.
+        count: messages of the second part.
+        found: counts the records that it made.
+    """
 
     name: str
-    dialect: Dialect
     command: list[str]
-    streams: dict[Kind, str]
+    flow: tuple[bytes, bytes]
+    before: int
+    count: int
+    found: Found
     rates: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
 
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What one exchange sends of one kind: before the measurement, and during it."""
-
-    warm: bytes
-    counted: bytes
+    def run(self, feeder: Feeder, folder: Path) -> None:
+        """One run: messages a second, and CPU microseconds a message."""
+        warm, counted = self.flow
+        with (
+            tempfile.TemporaryDirectory(dir=folder) as own,
+            process([part.replace("FOLDER", own) for part in self.command], folder / f"{self.name}.log") as running,
+        ):
+            feeder.accept()
+            running.ready()
+            feeder.send(warm)
+            wait(self.found, self.before)
+            cpu, began = running.cpu(), time.perf_counter()
+            feeder.send(counted)
+            wait(self.found, self.before + self.count)
+            seconds, used = time.perf_counter() - began, running.cpu() - cpu
+            feeder.hang_up()
+        self.rates.append(self.count / seconds)
+        self.costs.append(used / self.count * 1e6)
 
 
 def measure(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
-    """All figures, kind by kind; the two programs take turns within a round."""
-    peer = peers.python()
+    """Socket to Redis, kind by kind."""
     client: Any = connect(redis.url)
-    book = folder / "book.json"
-    book.write_text(start("binance"), encoding="utf-8")
     with Feeder() as feeder:
-        for kind, count in COUNTS.items():
-            recorders = _recorders(feeder, redis, str(peer), folder, book)
-            flows = {recorder.name: _flow(recorder.dialect, kind, count) for recorder in recorders}
-            for number in range(rounds):
-                for recorder in recorders if number % 2 else reversed(recorders):
-                    client.flushall()
-                    rate, cost = _run(client, feeder, recorder, flows[recorder.name], kind, folder)
-                    recorder.rates.append(rate)
-                    recorder.costs.append(cost)
-            yield from _figures(kind, *recorders)
+        for kind, counts in COUNTS.items():
+            recorders = _recorders(feeder, redis, None, folder, kind, counts, _in_redis(client))
+            _take_turns(recorders, feeder, folder, rounds, client.flushall)
+            yield from _figures(f"collector.{kind}", *recorders, *BOUNDS.get(kind, (None, None)))
     client.flushall()
     client.close()
 
 
-def _recorders(feeder: Feeder, redis: Server, peer: str, folder: Path, book: Path) -> list[Recorder]:
-    here = Path(__file__).parent
-    keys = MarketKeys(CONTRACT)
-    ours = [sys.executable, "-m", "benchmarks.recorder_ours", feeder.url, redis.url, str(folder)]
-    theirs = [peer, str(here / "recorder_cryptofeed.py"), feeder.url, str(redis.port), str(book)]
-    return [
-        Recorder(
-            "tickrouter",
-            "btcturk",
-            ours,
-            {"ticker": keys.stream("tick"), "trade": keys.stream("trade"), "book": keys.stream("tick")},
-        ),
-        Recorder(
-            "cryptofeed",
-            "binance",
-            theirs,
-            {kind: f"{word}-BINANCE-BTC-USDT" for kind, word in _CRYPTOFEED_KEYS.items()},
-        ),
-    ]
+def measure_both(redis: Server, mongo_url: str, folder: Path, rounds: int) -> Iterator[Figure]:
+    """Socket to Redis and to MongoDB, a document a tick, with the same durability."""
+    client: Any = connect(redis.url)
+    mongo: Any = connect_mongo(mongo_url)
+    in_redis = _in_redis(client)
+    collections = {"tickrouter": mongo[DATABASE].ticks, "cryptofeed": mongo.cryptofeed.ticker}
+
+    def clear() -> None:
+        client.flushall()
+        for name in (DATABASE, "cryptofeed"):
+            mongo.drop_database(name)
+
+    def found(program: str, stream: str) -> Found:
+        seen = in_redis(program, stream)
+        return lambda: min(seen(), collections[program].estimated_document_count())
+
+    with Feeder() as feeder:
+        recorders = _recorders(feeder, redis, mongo_url, folder, "ticker", BOTH_COUNTS, found)
+        _take_turns(recorders, feeder, folder, rounds, clear)
+        yield from _figures("collector_mongo.ticker", *recorders, 2.0, 1.5)
+    clear()
+    client.close()
+    mongo.close()
 
 
-_CRYPTOFEED_KEYS: dict[Kind, str] = {"ticker": "ticker", "trade": "trades", "book": "book"}
+def measure_contracts(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
+    """The same number of tickers over more and more contracts on one connection: what one of them costs."""
+    client: Any = connect(redis.url)
+    costs: dict[int, Figure] = {}
+    with Feeder() as feeder:
+        for count in (1, 10, 100):
+            names = contracts(count)
+            symbols = [Contract.parse(name).symbol for name in names]
+            streams = [MarketKeys(name).stream("tick") for name in names]
+            told = [
+                frame("btcturk", "ticker", message).replace("BTCUSDT", symbols[message.number % count])
+                for message in walk("ticker", WARM + CONTRACTS_COUNT)
+            ]
+            flow = packed(told[:WARM]), packed(told[WARM:])
+            command = [*_ours(feeder, redis), "--contracts", str(count)]
+            ours = Recorder("tickrouter", command, flow, WARM, CONTRACTS_COUNT, partial(_length, client, streams))
+            _take_turns([ours], feeder, folder, rounds, client.flushall)
+            name = f"collector_contracts.{count}"
+            costs[count] = Figure(f"{name}.cpu", "us", "lower", tuple(ours.costs))
+            yield Figure(f"{name}.rate", "1/s", "higher", tuple(ours.rates))
+            yield costs[count]
+    # Linear is 1: so much more contracts with as many messages each cost so much more.
+    for count in (10, 100):
+        yield ratios(f"collector_contracts.{count}_against_1", costs[count], costs[1], "lower", 1.0, 1.25)
+    client.flushall()
+    client.close()
 
 
-def _flow(dialect: Dialect, kind: Kind, count: int) -> Flow:
-    frames = [frame(dialect, kind, message) for message in walk(kind, WARM + count)]
-    first = [start(dialect)] if kind == "book" and dialect == "btcturk" else []
-    return Flow(packed(first + frames[:WARM]), packed(frames[WARM:]))
-
-
-def _run(client: Any, feeder: Feeder, recorder: Recorder, flow: Flow, kind: Kind, folder: Path) -> tuple[float, float]:
-    """Messages a second, and CPU microseconds a message."""
-    stream = recorder.streams[kind]
-    before = WARM + (kind == "book")
-    with process(recorder.command, folder / f"{recorder.name}.log") as running:
-        feeder.accept()
-        running.ready()
-        feeder.send(flow.warm)
-        _wait(client, stream, before)
-        cpu, began = running.cpu(), time.perf_counter()
-        feeder.send(flow.counted)
-        _wait(client, stream, before + COUNTS[kind])
-        seconds, used = time.perf_counter() - began, running.cpu() - cpu
-        feeder.hang_up()
-    return COUNTS[kind] / seconds, used / COUNTS[kind] * 1e6
-
-
-def _wait(client: Any, stream: str, count: int) -> None:
-    """Until so many records are in Redis.
+def wait(found: Found, count: int) -> None:
+    """Until there are so many records.
 
     Raises:
         RuntimeError: no more of them come, or there are more than were sent.
     """
-    found, since = 0, time.monotonic()
-    while found < count:
+    seen, since = 0, time.monotonic()
+    while seen < count:
         time.sleep(LOOK_EVERY)
-        before, found = found, client.xlen(stream)
-        if found != before:
+        before, seen = seen, found()
+        if seen != before:
             since = time.monotonic()
         if time.monotonic() - since > PATIENCE:
-            raise RuntimeError(f"{stream}: {found} of {count} records, and no more come")
-    if found > count:
-        raise RuntimeError(f"{stream}: {found} records of {count} messages")
+            raise RuntimeError(f"{seen} of {count} records, and no more come")
+    if seen > count:
+        raise RuntimeError(f"{seen} records of {count} messages")
 
 
-def _figures(kind: Kind, ours: Recorder, theirs: Recorder) -> Iterator[Figure]:
-    name = f"collector.{kind}"
+def _take_turns(
+    recorders: list[Recorder], feeder: Feeder, folder: Path, rounds: int, clear: Callable[[], object]
+) -> None:
+    """Within a round one after the other, the first one last in every second round."""
+    for number in range(rounds):
+        for recorder in recorders if number % 2 else reversed(recorders):
+            clear()
+            recorder.run(feeder, folder)
+
+
+_CRYPTOFEED_KEYS: dict[Kind, str] = {
+    "ticker": "ticker-BINANCE-BTC-USDT",
+    "trade": "trades-BINANCE-BTC-USDT",
+    "book": "book-BINANCE-BTC-USDT",
+    "whole": "book-CRYPTO.COM-BTC-USDT",
+}
+
+
+def _recorders(
+    feeder: Feeder,
+    redis: Server,
+    mongo_url: str | None,
+    folder: Path,
+    kind: Kind,
+    counts: tuple[int, int],
+    found: Callable[[str, str], Found],
+) -> list[Recorder]:
+    dialect: Dialect = "cryptodotcom" if kind == "whole" else "binance"
+    book = folder / "book.json"
+    book.write_text(start("binance"), encoding="utf-8")
+    script = str(Path(__file__).parent / "recorder_cryptofeed.py")
+    theirs = [str(peers.python()), script, feeder.url, str(redis.port), dialect, str(book)]
+    ours = _ours(feeder, redis)
+    if mongo_url is not None:
+        ours += ["--mongo", mongo_url]
+        theirs.append(str(urlsplit(mongo_url).port))
+    # The start makes a record of its own, here as there.
+    first = [start("btcturk")] if kind == "book" else []
+    stream = MarketKeys(CONTRACT).stream("trade" if kind == "trade" else "tick")
+    return [
+        Recorder(
+            "tickrouter",
+            ours,
+            _flow("btcturk", kind, counts[0], first),
+            WARM + len(first),
+            counts[0],
+            found("tickrouter", stream),
+        ),
+        Recorder(
+            "cryptofeed",
+            theirs,
+            _flow(dialect, kind, counts[1], []),
+            WARM + len(first),
+            counts[1],
+            found("cryptofeed", _CRYPTOFEED_KEYS[kind]),
+        ),
+    ]
+
+
+def _ours(feeder: Feeder, redis: Server) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.recorder_ours", feeder.url, redis.url, "FOLDER"]
+
+
+def _flow(dialect: Dialect, kind: Kind, count: int, first: list[str]) -> tuple[bytes, bytes]:
+    frames = [frame(dialect, kind, message) for message in walk(kind, WARM + count)]
+    return packed(first + frames[:WARM]), packed(frames[WARM:])
+
+
+def _in_redis(client: Any) -> Callable[[str, str], Found]:
+    return lambda _program, stream: lambda: _length(client, [stream])
+
+
+def _length(client: Any, streams: list[str]) -> int:
+    pipe = client.pipeline(transaction=False)
+    for stream in streams:
+        pipe.xlen(stream)
+    return sum(pipe.execute())
+
+
+def _figures(
+    name: str, ours: Recorder, theirs: Recorder, target: float | None, floor: float | None
+) -> Iterator[Figure]:
     rates = [Figure(f"{name}.{one.name}", "1/s", "higher", tuple(one.rates)) for one in (ours, theirs)]
     costs = [Figure(f"{name}.{one.name}.cpu", "us", "lower", tuple(one.costs)) for one in (ours, theirs)]
     yield from (*rates, *costs)
     yield ratios(f"{name}.against_cryptofeed", *rates, "higher")
-    yield ratios(f"{name}.cpu_against_cryptofeed", *costs, "lower")
+    yield ratios(f"{name}.per_core_against_cryptofeed", costs[1], costs[0], "higher", target, floor)

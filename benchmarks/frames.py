@@ -1,7 +1,8 @@
 """One walk of a market, told by two exchanges: BTCTurk's frames for tickrouter, Binance's for cryptofeed.
 
 Both say the same: message by message the same best bid and ask, the same trade, the same two changed levels. Every
-message changes something that is recorded, so each must be in Redis at the end.
+message changes something that is recorded, so each must be in Redis at the end. Whole books are told to cryptofeed in
+Crypto.com's words: Binance sends differences only.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["ticker", "trade", "book"]
-Dialect = Literal["btcturk", "binance"]
+Kind = Literal["ticker", "trade", "book", "whole"]
+"""`book` changes two levels of one of 100 levels a side; `whole` is one of 50 levels a side."""
+Dialect = Literal["btcturk", "binance", "cryptodotcom"]
 
 DEPTH = 100
 """Levels a side of a book's start."""
+WHOLE = 50
+"""Levels a side of a book that is sent whole."""
 SHOWN = 5
 """Levels a side that are recorded; each change of a book is among them."""
 TIME_MS = 1_785_585_600_000
@@ -67,8 +71,13 @@ def start(dialect: Dialect) -> str:
 
 def frame(dialect: Dialect, kind: Kind, message: Message) -> str:
     """One message in an exchange's words, with all fields that it sends."""
-    told = _BTCTURK[kind](message) if dialect == "btcturk" else _binance(kind, message)
-    return _text(told)
+    match dialect:
+        case "btcturk":
+            return _text(_BTCTURK[kind](message))
+        case "binance":
+            return _text(_binance(kind, message))
+        case "cryptodotcom":
+            return _cryptodotcom(message)
 
 
 def _ticker(message: Message) -> Any:
@@ -94,7 +103,34 @@ def _book(message: Message) -> Any:
     return [432, {**body, "channel": "obdiff", "event": "BTCUSDT", "type": 432}]
 
 
-_BTCTURK = {"ticker": _ticker, "trade": _trade, "book": _book}
+def _whole(message: Message) -> Any:
+    sides = {
+        name: [{"A": size, "P": price} for price, size in map(_decimal, levels)]
+        for name, levels in zip(("BO", "AO"), whole_sides(message), strict=True)
+    }
+    # Each is a start of its own: its number is beyond the one before it.
+    body = {"CS": message.number + 1, "PS": "BTCUSDT", "AO": sides["AO"], "BO": sides["BO"]}
+    return [431, {**body, "channel": "obdiff", "event": "BTCUSDT", "type": 431}]
+
+
+def whole_sides(message: Message) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Bids and asks of a whole book, best first: the best ones are the message's."""
+    (bid, bid_size), (ask, ask_size) = message.bid, message.ask
+    bids = [(bid, bid_size), *((bid - place, 10**8 + place) for place in range(1, WHOLE))]
+    return bids, [(ask, ask_size), *((ask + place, 10**8 + place) for place in range(1, WHOLE))]
+
+
+_BTCTURK = {"ticker": _ticker, "trade": _trade, "book": _book, "whole": _whole}
+
+
+def _cryptodotcom(message: Message) -> str:
+    """A book of Crypto.com's: its numbers are no texts."""
+    bids, asks = (
+        ",".join(f"[{price},{size},1]" for price, size in map(_decimal, side)) for side in whole_sides(message)
+    )
+    data = f'[{{"bids":[{bids}],"asks":[{asks}],"t":{TIME_MS + message.number}}}]'
+    result = f'{{"instrument_name":"BTC_USDT","subscription":"book.BTC_USDT.{WHOLE}","channel":"book",'
+    return f'{{"id":-1,"method":"subscribe","code":0,"result":{result}"depth":{WHOLE},"data":{data}}}}}'
 
 
 def _binance(kind: Kind, message: Message) -> Any:
@@ -109,7 +145,7 @@ def _binance(kind: Kind, message: Message) -> Any:
             stream = "btcusdt@aggTrade"
             data = {"e": "aggTrade", "E": time, "s": "BTCUSDT", "a": 10**17 + number, "p": bid, "q": bid_size}
             data |= {"f": number, "l": number, "T": time, "m": not message.buy, "M": True}
-        case "book":
+        case "book" | "whole":
             stream = "btcusdt@depth@100ms"
             data = {"e": "depthUpdate", "E": time, "s": "BTCUSDT", "U": number, "u": number}
             data |= {"b": [[bid, bid_size]], "a": [[ask, ask_size]]}

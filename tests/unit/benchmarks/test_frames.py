@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from benchmarks.feeder import Feeder, packed
-from benchmarks.frames import DEPTH, SHOWN, Kind, frame, start, walk
+from benchmarks.frames import DEPTH, SHOWN, WHOLE, Kind, frame, start, walk
 from tests.simulation import ROOT
 from tickrouter.core.market import BookDiff, BookSnapshot, TickerSeen, TradeSeen, Unread
 from tickrouter.model.contract import Contract
@@ -71,6 +71,20 @@ def test_books_change_the_same_level_a_side_among_those_recorded(adapter: Btctur
         for changes, said in ((ours.bids, theirs["b"]), (ours.asks, theirs["a"])):
             assert [list(change) for change in changes] == [[float(part) for part in level] for level in said]
             assert changes[0][0] in recorded
+
+
+def test_whole_books_say_the_same_and_each_is_news(adapter: BtcturkMarket) -> None:
+    before = None
+    for message in walk("whole", 20):
+        ours = told(adapter, frame("btcturk", "whole", message))
+        theirs = json.loads(frame("cryptodotcom", "whole", message))["result"]["data"][0]
+        assert isinstance(ours, BookSnapshot) and isinstance(ours.bids, Unread) and isinstance(ours.asks, Unread)
+        for side, said in ((ours.bids, theirs["bids"]), (ours.asks, theirs["asks"])):
+            levels, _ = side.rest()
+            assert levels == tuple((price, size) for price, size, _ in said)
+            assert (len(levels), len(side.head)) == (WHOLE, SHOWN)
+        assert ours.bids.head != before
+        before = ours.bids.head
 
 
 def test_a_client_reads_what_was_packed() -> None:
