@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from services.collector.item import FEED, Item
@@ -101,7 +100,7 @@ def main(asked: argparse.Namespace) -> None:
                 board,
                 takeovers,
                 lambda contract, *what: rooms[contract][1].read_after(*what),
-                partial(behind, db),
+                lambda contract, kind, *what: behind(db, kind, contract, *what),
                 clock,
             )
         )

@@ -22,15 +22,20 @@ from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Side, Trade
 from tickrouter.venues.card import Channels
 
-from .item import CLAIM, FEED, KINDS, OPENING, Item
+from .item import CLAIM, FEED, OPENING, Item
 from .loss import Loss
 from .proven import Proven
 from .session import Session
 from .trade_memory import TradeMemory
 
 _NS_PER_MS = 1_000_000
-_FACTS = {kind: f"{kind}_facts" for kind in KINDS}
-"""Names of counts, made once."""
+_KINDS_OF: dict[type[MarketFact], str] = {
+    TickerSeen: "tick",
+    TradeSeen: "trade",
+    BookDiff: "book",
+    BookSnapshot: "book",
+}
+"""Class of a fact to the kind of record that shows its channel to be alive."""
 _QUARANTINE_EVERY_NS = 1_000_000_000
 ALL = "all"
 SILENT = "silent for longer than the card allows"
@@ -111,26 +116,34 @@ class Pipeline:
         """The collector ends: the last word to the ledger."""
         return self._claims(self._ledger.stop(now))
 
-    def take(self, fact: MarketFact, now: int) -> list[Item]:
-        """Take one fact of this contract."""
+    def take(self, facts: Sequence[MarketFact], now: int) -> list[Item]:
+        """Take facts of this contract that came together, in their order."""
         items: list[Item] = []
         self._last_seen = now
         if self.session is not self._told or self._is_down:
             self._greet(items, now)
+        heard: set[str] = set()
         # By exact type, the frequent ones first: isinstance asks the class's own class.
-        if type(fact) is TickerSeen:
-            self._seen(items, "tick", now)
-            if (tick := self._merge.on_ticker(fact, now)) is not None:
-                self._keep_tick(items, tick, now)
-        elif type(fact) is BookDiff or type(fact) is BookSnapshot:
-            self._seen(items, "book", now)
-            self._book_facts = self._book_facts[1], now
-            self._take_book(items, self._sync.apply(fact, now), now, fact.exchange_time)
-        elif type(fact) is TradeSeen:
-            self._seen(items, "trade", now)
-            self._take_trade(items, fact, now)
-        elif type(fact) is Refused:
-            self._take_refused(items, fact, now)
+        for fact in facts:
+            if type(fact) is TickerSeen:
+                if "tick" not in heard:
+                    self._hear(items, "tick", now, heard)
+                if (tick := self._merge.on_ticker(fact, now)) is not None:
+                    self._keep_tick(items, tick, now)
+            elif type(fact) is BookDiff or type(fact) is BookSnapshot:
+                if "book" not in heard:
+                    self._hear(items, "book", now, heard)
+                self._book_facts = self._book_facts[1], now
+                self._take_book(items, self._sync.apply(fact, now), now, fact.exchange_time)
+            elif type(fact) is TradeSeen:
+                if "trade" not in heard:
+                    self._hear(items, "trade", now, heard)
+                self._take_trade(items, fact, now)
+            elif type(fact) is Refused:
+                self._take_refused(items, fact, now)
+        for what, count in Counter(map(type, facts)).items():
+            if (kind := _KINDS_OF.get(what)) is not None:
+                self.counts[f"{kind}_facts"] += count
         return items
 
     def passed(self, now: int, drained: int | None = None) -> list[Item]:
@@ -260,8 +273,9 @@ class Pipeline:
         for kind, (state, cause) in list(self._states.items()):
             self._add(items, FEED, Feed(now, state, cause, self.contract, kind), now)
 
-    def _seen(self, items: list[Item], kind: str, now: int) -> None:
-        self.counts[_FACTS[kind]] += 1
+    def _hear(self, items: list[Item], kind: str, now: int, heard: set[str]) -> None:
+        """The first fact of a kind among those that came together."""
+        heard.add(kind)
         if (since := self._staleness.seen(kind, now)) is not None and kind in self._kinds:
             self._tell(items, "live", "heard again", kind, now, since)
             if kind != "book" or self._sync.is_good:

@@ -131,18 +131,22 @@ class Reader(threading.Thread):
     def _take(self, frames: Sequence[bytes], now: int, items: list[Item]) -> None:
         """What one read of the connection gave, received at `now`."""
         self.frames += len(frames)
-        decode, pipelines = self._adapter.decode, self._pipelines
-        for frame in frames:
-            for fact in decode(frame, now):
-                if type(fact) is Joined:
-                    self.joined += fact.ok
-                    if not fact.ok:
-                        self._log.error("subscription refused", answer=fact.text)
-                    continue
-                if type(fact) is Refused:
-                    self._refusals.keep(fact, now)
-                if fact.contract is not None:
-                    items += pipelines[fact.contract].take(fact, now)
+        found: dict[str, list[MarketFact]] = {}
+        for fact in self._adapter.decode_all(frames, now):
+            if type(fact) is Joined:
+                self.joined += fact.ok
+                if not fact.ok:
+                    self._log.error("subscription refused", answer=fact.text)
+                continue
+            if type(fact) is Refused:
+                self._refusals.keep(fact, now)
+            if (contract := fact.contract) is not None:
+                if (own := found.get(contract)) is not None:
+                    own.append(fact)
+                else:
+                    found[contract] = [fact]
+        for contract, own in found.items():
+            items += self._pipelines[contract].take(own, now)
 
     def _check(self, socket: Socket, now: int, items: list[Item]) -> None:
         for name, sink in self._sinks.items():

@@ -229,11 +229,12 @@ class RedisSink(threading.Thread):
 
     def _write(self, room: _Room, items: Sequence[Item], *, quick: bool = False) -> Sequence[Item]:
         """One call; what is still to be written: all behind an entry that was refused."""
-        records = [item for item in items if item.id is not None]
-        entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in records if item.id is not None]
+        entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in items if item.id is not None]
         fields = self._through.fields(room.pipeline.contract) | {ALIVE: str(self._clock.now())}
-        claims = [item.record for item in items if isinstance(item.record, Claim) and not item.record.note]
-        fields |= claim_fields({claim.kind: claim for claim in claims})
+        if len(entries) < len(items):
+            told = [item.record for item in items if item.kind == CLAIM]
+            claims = [claim for claim in told if isinstance(claim, Claim) and not claim.note]
+            fields |= claim_fields({claim.kind: claim for claim in claims})
         done = room.publisher.publish(entries, fields, quick=quick)
         now = self._clock.monotonic()
         room.renewed_at = now
@@ -243,7 +244,7 @@ class RedisSink(threading.Thread):
         if done.conflict is None:
             self._queue.settle(stored=items)
             return []
-        refused = records[done.stored]
+        refused = [item for item in items if item.id is not None][done.stored]
         at = next(index for index, item in enumerate(items) if item is refused)
         self._queue.settle(stored=items[:at])
         self._refused(refused, done.conflict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgpack
@@ -16,9 +17,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type[Record], msgspec.msgpack.Decoder[Any]] = {}
 
 
-def pack_record(record: Record) -> bytes:
-    """A market record as the msgpack of its short list."""
-    return _encoder.encode(record)
+pack_record: Callable[[Record], bytes] = _encoder.encode
+"""A market record as the msgpack of its short list."""
 
 
 def unpack_record(kind: type[R], data: bytes) -> R:

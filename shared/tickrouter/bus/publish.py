@@ -75,7 +75,7 @@ class Publisher:
         self._quick = Direct(quick) if quick is not None else self._way
         self._keys = MarketKeys(contract, prefix)
         self._lease = Lease(redis, self._keys.lease, lease_ms)
-        self._kinds = {kind: number for number, kind in enumerate(limits, 1)}
+        self._kinds = {kind: b"%d" % number for number, kind in enumerate(limits, 1)}
         self._stream_keys = [self._keys.stream(kind) for kind in limits]
         self._stream_args: list[Any] = [value for item in limits.items() for value in item]
 
@@ -169,9 +169,12 @@ class Publisher:
         for item in fields.items():
             args += item
         args += self._stream_args
-        kinds = self._kinds
+        kinds, last_ms, head = self._kinds, -1, ""
         for entry in entries:
-            args += (kinds[entry.kind], text_of(entry.id), entry.data)
+            ms, n = entry.id
+            if ms != last_ms:
+                last_ms, head = ms, f"{ms}-"
+            args += (kinds[entry.kind], head + str(n), entry.data)
         try:
             way = self._quick if quick else self._way
             answer = way.call(_PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args)

@@ -102,7 +102,7 @@ class TickMerge:
         else:
             (bids, asks), flags = self._ticker_levels, self._ticker_flags
         state = (self._price, bids, asks)
-        if state == self._told and not always:
+        if not always and state == self._told:
             return None
         self._told = state
         return Tick(

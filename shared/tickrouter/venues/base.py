@@ -27,6 +27,9 @@ class MarketAdapter(Protocol):
             now: when it came, ns since 1970 UTC.
         """
 
+    def decode_all(self, frames: Sequence[bytes], now: int) -> list[MarketFact]:
+        """What frames that came together say, in their order; as `decode` for each."""
+
     def trades_request(self, contract: Contract) -> Request:
         """The call for the newest past trades of a contract."""
 

@@ -67,7 +67,7 @@ def records(items: list[Item], kind: type[Tick | Trade | Book]) -> list[Any]:
 
 
 def take(made: Pipeline, now: int, *facts: MarketFact) -> list[Item]:
-    return [item for fact in facts for item in told(made.take(fact, now))]
+    return [item for fact in facts for item in told(made.take([fact], now))]
 
 
 def told(items: list[Item]) -> list[Item]:
@@ -213,12 +213,12 @@ def test_a_quarantined_record_is_a_gap_and_an_unreadable_one_is_counted() -> Non
 
 def test_the_ledger_is_told_of_every_kind_by_itself() -> None:
     made = pipeline()
-    items = made.take(ticker(), 10)
+    items = made.take([ticker()], 10)
     assert [item.record for item in items if isinstance(item.record, Opening)] == [
         Opening(10, C, 1, ("book", "tick", "trade"))
     ]
-    items += made.take(snapshot(1), 20) + made.take(diff(1), 30) + made.take(diff(7), 40)
-    items += made.take(snapshot(9), 50) + made.passed(SECOND) + made.ended(2 * SECOND)
+    items += made.take([snapshot(1)], 20) + made.take([diff(1)], 30) + made.take([diff(7)], 40)
+    items += made.take([snapshot(9)], 50) + made.passed(SECOND) + made.ended(2 * SECOND)
     assert painted(items, "tick", 3 * SECOND) == [
         (0, 10, "missing"),
         (10, 30, "live"),
@@ -238,15 +238,15 @@ def test_the_ledger_is_told_of_every_kind_by_itself() -> None:
 
 def test_what_was_not_read_yet_when_a_connection_was_lost_is_missing() -> None:
     made = pipeline()
-    items = made.take(ticker(), 10) + made.take(seen("1"), 30) + made.disconnected(31, "closed", 20)
+    items = made.take([ticker()], 10) + made.take([seen("1")], 30) + made.disconnected(31, "closed", 20)
     made.connected(40)
-    items += made.take(ticker(), 50) + made.passed(SECOND, 60)
+    items += made.take([ticker()], 50) + made.passed(SECOND, 60)
     assert painted(items, "trade", 60) == [(0, 10, "missing"), (10, 20, "live"), (20, 50, "missing"), (50, 60, "live")]
 
 
 def test_silence_is_unknown_until_something_is_heard() -> None:
     made = pipeline()
-    items = made.take(ticker(), 10) + made.passed(16 * SECOND) + made.take(ticker(98.0), 17 * SECOND)
+    items = made.take([ticker()], 10) + made.passed(16 * SECOND) + made.take([ticker(98.0)], 17 * SECOND)
     items += made.passed(18 * SECOND)
     assert painted(items, "tick", 18 * SECOND)[1:] == [
         (10, 17 * SECOND, "unknown"),
@@ -256,7 +256,7 @@ def test_silence_is_unknown_until_something_is_heard() -> None:
 
 def test_what_mongodb_gave_up_is_missing_and_what_redis_gave_up_is_noted() -> None:
     made = pipeline()
-    items = made.take(ticker(), 10)
+    items = made.take([ticker()], 10)
     items += made.lost(Loss(C, "tick", 12, 20, 30, (1, 5), (1, 16)), "mongo", 50)
     items += made.lost(Loss(C, "tick", 3, 35, 36, (1, 17), (1, 19)), "redis", 51)
     items += made.passed(SECOND)

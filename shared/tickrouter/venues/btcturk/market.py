@@ -155,9 +155,20 @@ class BtcturkMarket:
 
     def decode(self, frame: bytes, now: int) -> list[MarketFact]:
         """What a frame says of our contracts. Raises nothing."""
-        plain = self._plain.get(frame[:5])
-        if plain is not None and (fact := plain(frame, now)) is not None:
-            return [fact]
+        return self.decode_all([frame], now)
+
+    def decode_all(self, frames: Sequence[bytes], now: int) -> list[MarketFact]:
+        """The same of frames that came together."""
+        facts: list[MarketFact] = []
+        reader_of = self._plain.get
+        for frame in frames:
+            if (plain := reader_of(frame[:5])) is not None and (fact := plain(frame, now)) is not None:
+                facts.append(fact)
+            else:
+                facts += self._look_closely(frame, now)
+        return facts
+
+    def _look_closely(self, frame: bytes, now: int) -> list[MarketFact]:
         try:
             envelope = _envelope.decode(frame)
             reader = self._readers.get(envelope.kind)
