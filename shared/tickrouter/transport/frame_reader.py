@@ -77,13 +77,17 @@ class FrameReader:
         while end - at >= 2:
             first, length = data[at], data[at + 1]
             body = at + 2
-            if first == _WHOLE_TEXT and length < _LENGTH_16 and self._fragments is None:
-                if end - body < length:
-                    wanted = 2 + length
-                    break
-                at = body + length
-                messages.append(data[body:at])
-                continue
+            # What nearly every frame is: a whole text of less than 64 kB. Anything else takes the longer way below.
+            if first == _WHOLE_TEXT and length < _LENGTH_64 and self._fragments is None and end - at >= 4:
+                if length == _LENGTH_16:
+                    length = data[body] << 8 | data[at + 3]
+                    body = at + 4
+                if end - body >= length:
+                    at = body + length
+                    messages.append(data[body:at])
+                    continue
+                wanted = body - at + length
+                break
             masked = length & _MASKED
             length &= ~_MASKED
             if length >= _LENGTH_16:
