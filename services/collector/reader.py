@@ -28,6 +28,9 @@ CONNECT_TIMEOUT = 10.0
 RECV_TIMEOUT = 0.1
 CHECK_EVERY_NS = 250_000_000
 """How often silence, crossed books and held-back book records are looked at."""
+TOGETHER = 500
+TOGETHER_NS = 2_000_000
+"""Where more has arrived already, so many records or what is read in so long is written together."""
 WAIT = 0.25
 """Seconds between two looks while there is no connection."""
 SILENCE_NS = 30_000_000_000
@@ -111,16 +114,22 @@ class Reader(threading.Thread):
             pipeline.connected(heard)
         while not self._ending.is_set():
             items: list[Item] = []
-            before = now
-            frames = socket.recv_all(RECV_TIMEOUT)
-            now = self._clock.now()
-            if frames:
-                heard = now
-                self._take(frames, now, items)
-            if not socket.has_more():
-                self._drained = now
-            elif socket.is_emptied:
-                self._drained = before
+            began = 0
+            while True:
+                before = now
+                frames = socket.recv_all(RECV_TIMEOUT)
+                now = self._clock.now()
+                began = began or now
+                if frames:
+                    heard = now
+                    self._take(frames, now, items)
+                if not socket.has_more():
+                    self._drained = now
+                    break
+                if socket.is_emptied:
+                    self._drained = before
+                if len(items) >= TOGETHER or not 0 <= now - began < TOGETHER_NS or not socket.is_readable():
+                    break
             if now - checked >= CHECK_EVERY_NS or now < checked:
                 checked = now
                 self._check(socket, now, items)

@@ -92,8 +92,12 @@ class Socket:
         return messages
 
     def has_more(self) -> bool:
-        """True if bytes have already arrived: `recv` will not wait, or only for the rest of a message."""
-        if self._ready or self._frames.is_partial:
+        """True if anything has arrived that was not given out yet: whole messages, or the beginning of one."""
+        return self._frames.is_partial or self.is_readable()
+
+    def is_readable(self) -> bool:
+        """True if messages or bytes have arrived: the next read will not wait, but its message may not be whole."""
+        if self._ready:
             return True
         connection = self._connection.sock
         if connection is None:
