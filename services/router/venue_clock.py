@@ -7,6 +7,8 @@ import threading
 from tickrouter.clock import Clock
 
 _MS = 1_000_000
+AHEAD_MS = 1000
+"""Most by which stamps may run ahead of the clock: so many requests in one millisecond are signed by nobody."""
 DRIFT = 200e-6
 """Part by which two clocks may drift apart: 12 ms a minute, more than any that is not broken."""
 
@@ -43,7 +45,13 @@ class VenueClock:
         return self._clock.now() + self.offset
 
     def stamp(self) -> int:
-        """Time for a signature, ns in whole ms: no millisecond is used twice for a key."""
+        """Time for a signature, ns in whole ms: no millisecond is used twice for a key.
+
+        But for a clock that was found to be far ahead of the venue's: what it signed is refused there anyway, and
+        waiting until it is reached would stop all orders.
+        """
         with self._lock:
-            self._last_ms = max((self._clock.now() + self.offset) // _MS, self._last_ms + 1)
+            now_ms = (self._clock.now() + self.offset) // _MS
+            following = self._last_ms + 1
+            self._last_ms = following if now_ms < following <= now_ms + AHEAD_MS else now_ms
             return self._last_ms * _MS
