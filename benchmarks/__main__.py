@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import archive, collecting, history, limiter, order_path
+from benchmarks import archive, collecting, frame_reading, history, latency, limiter, order_path
 from benchmarks.report import Figure, table, write_json
 from services.stack.servers import Server, mongo_server, redis_server
 from tickrouter.history.connection import initiate
@@ -40,6 +40,12 @@ class Bench:
     mongo_url: str
     folder: Path
     rounds: int
+
+    def frames(self) -> Iterator[Figure]:
+        return frame_reading.measure(self.folder, self.rounds)
+
+    def latency(self) -> Iterator[Figure]:
+        return latency.measure(self.redis, self.folder, self.rounds)
 
     def collector(self) -> Iterator[Figure]:
         return collecting.measure(self.redis, self.folder, self.rounds)
@@ -80,6 +86,8 @@ BENCHES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "order": Bench.order,
     "order_private_feed": Bench.order_private_feed,
     "order_slow_venue": Bench.order_slow_venue,
+    "frames": Bench.frames,
+    "latency": Bench.latency,
     "collector": Bench.collector,
     "collector_mongo": Bench.collector_mongo,
     "collector_contracts": Bench.collector_contracts,

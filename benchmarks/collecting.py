@@ -57,7 +57,9 @@ class Recorder:
 
     Attributes:
         name: of the program.
-        command: starts it.
+        dialect: in which it is spoken to.
+        command: starts it; `FOLDER` stands for a folder of its own.
+        stream: where its records are.
         flow: what is sent to it before the measurement, and during it.
         before: records that the first part makes.
         count: messages of the second part.
@@ -65,7 +67,9 @@ class Recorder:
     """
 
     name: str
+    dialect: Dialect
     command: list[str]
+    stream: str
     flow: tuple[bytes, bytes]
     before: int
     count: int
@@ -73,13 +77,15 @@ class Recorder:
     rates: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
 
+    def started_in(self, folder: Path) -> list[str]:
+        """The command, with a folder that no run before has used."""
+        own = tempfile.mkdtemp(dir=folder)
+        return [part.replace("FOLDER", own) for part in self.command]
+
     def run(self, feeder: Feeder, folder: Path) -> None:
         """One run: messages a second, and CPU microseconds a message."""
         warm, counted = self.flow
-        with (
-            tempfile.TemporaryDirectory(dir=folder) as own,
-            process([part.replace("FOLDER", own) for part in self.command], folder / f"{self.name}.log") as running,
-        ):
+        with process(self.started_in(folder), folder / f"{self.name}.log") as running:
             feeder.accept()
             running.ready()
             feeder.send(warm)
@@ -145,7 +151,9 @@ def measure_contracts(redis: Server, folder: Path, rounds: int) -> Iterator[Figu
             ]
             flow = packed(told[:WARM]), packed(told[WARM:])
             command = [*_ours(feeder, redis), "--contracts", str(count)]
-            ours = Recorder("tickrouter", command, flow, WARM, CONTRACTS_COUNT, partial(_length, client, streams))
+            ours = Recorder(
+                "tickrouter", "btcturk", command, "", flow, WARM, CONTRACTS_COUNT, partial(_length, client, streams)
+            )
             _take_turns([ours], feeder, folder, rounds, client.flushall)
             name = f"collector_contracts.{count}"
             costs[count] = Figure(f"{name}.cpu", "us", "lower", tuple(ours.costs))
@@ -156,6 +164,11 @@ def measure_contracts(redis: Server, folder: Path, rounds: int) -> Iterator[Figu
         yield ratios(f"collector_contracts.{count}_against_1", costs[count], costs[1], "lower", 1.0, 1.25)
     client.flushall()
     client.close()
+
+
+def recorders(feeder: Feeder, redis: Server, folder: Path, client: Any) -> list[Recorder]:
+    """Both programs, of tickers into Redis, with nothing to send."""
+    return _recorders(feeder, redis, None, folder, "ticker", (0, 0), _in_redis(client))
 
 
 def wait(found: Found, count: int) -> None:
@@ -218,7 +231,9 @@ def _recorders(
     return [
         Recorder(
             "tickrouter",
+            "btcturk",
             ours,
+            stream,
             _flow("btcturk", kind, counts[0], first),
             WARM + len(first),
             counts[0],
@@ -226,7 +241,9 @@ def _recorders(
         ),
         Recorder(
             "cryptofeed",
+            dialect,
             theirs,
+            _CRYPTOFEED_KEYS[kind],
             _flow(dialect, kind, counts[1], []),
             WARM + len(first),
             counts[1],

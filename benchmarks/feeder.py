@@ -73,6 +73,12 @@ class Feeder:
         self._sending = threading.Thread(target=reader.sendall, args=(frames,), name="feeder", daemon=True)
         self._sending.start()
 
+    def send_now(self, frames: bytes) -> None:
+        """Send in this thread."""
+        if self._reader is None:
+            raise ConnectionError("no reader")
+        self._reader.sendall(frames)
+
     def hang_up(self) -> None:
         """Let the reader go, once everything is sent."""
         if self._sending is not None:

@@ -39,7 +39,7 @@ class Process:
         Raises:
             RuntimeError: it ended, or said something else; the text holds the end of its log.
         """
-        line = self._line()
+        line = self.line()
         if line != "ready":
             raise RuntimeError(f"{self._process.args} said {line!r}:\n{self._tail()}")
 
@@ -48,7 +48,11 @@ class Process:
         if self._process.stdin is None:
             raise RuntimeError("no pipe")
         self._process.stdin.write("cpu\n")
-        return float(self._line())
+        return self.number()
+
+    def number(self) -> float:
+        """The number on its next line."""
+        return float(self.line())
 
     def end(self) -> None:
         """End its input, and it if need be."""
@@ -60,7 +64,12 @@ class Process:
             self._process.kill()
             self._process.wait()
 
-    def _line(self) -> str:
+    def line(self) -> str:
+        """Its next line.
+
+        Raises:
+            RuntimeError: none comes.
+        """
         out = self._process.stdout
         if out is None or not select.select([out], [], [], START_TIMEOUT)[0]:
             raise RuntimeError(f"{self._process.args} is silent:\n{self._tail()}")

@@ -1,0 +1,143 @@
+"""From a message's leaving the venue's socket to its record in the hands of a reader who waited for it in XREAD.
+
+The venue sends tickers at a pace, each with a bid of its own by which its record is known again. Sender and reader are
+processes of their own, so that neither waits for the other's interpreter; their clock is the machine's monotonic one.
+
+    python -m benchmarks.latency REDIS_URL STREAM COUNT
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from benchmarks.collecting import Recorder, recorders, wait
+from benchmarks.feeder import Feeder, packed
+from benchmarks.frames import Message, frame
+from benchmarks.processes import process
+from benchmarks.report import Figure, ratios
+from services.stack.servers import Server
+from tickrouter.bus.codec import unpack_record
+from tickrouter.bus.connection import connect
+from tickrouter.model.tick import Tick
+
+RATES = (1_000, 5_000, 20_000)
+"""Messages a second."""
+SECONDS = 1.5
+WARM_SECONDS = 0.3
+"""At the same pace, before what counts."""
+FIRST_BID = 1_000_000
+"""In cents: one cent more a message."""
+BOUND = 0.75, 1.0
+"""Target and floor of the p50 against cryptofeed's."""
+P99_RATE, P99_BOUND = 5_000, (1.0, 3.0)
+PATIENCE_MS = 5_000
+GROUP_SECONDS = 0.001
+"""No sleep is shorter: what falls due in it leaves one by one, as fast as it can."""
+
+
+def measure(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
+    """Rate by rate; the two programs take turns."""
+    client: Any = connect(redis.url)
+    with Feeder() as feeder:
+        for rate in RATES:
+            runs: dict[str, list[tuple[float, float, float]]] = {"tickrouter": [], "cryptofeed": []}
+            for number in range(rounds):
+                programs = recorders(feeder, redis, folder, client)
+                for program in programs if number % 2 else reversed(programs):
+                    client.flushall()
+                    runs[program.name].append(_run(program, feeder, redis, folder, client, rate))
+            yield from _figures(rate, runs)
+    client.flushall()
+    client.close()
+
+
+def _figures(rate: int, runs: dict[str, list[tuple[float, float, float]]]) -> Iterator[Figure]:
+    middles = []
+    for name, found in runs.items():
+        middle, late, cost = zip(*found, strict=True)
+        head = f"latency.{rate}.{name}"
+        middles.append(Figure(f"{head}.p50", "ms", "lower", middle))
+        is_bound = rate == P99_RATE and name == "tickrouter"
+        bounds = P99_BOUND if is_bound else (None, None)
+        yield middles[-1]
+        yield Figure(f"{head}.p99", "ms", "lower", late, *bounds)
+        yield Figure(f"{head}.cpu", "us", "lower", cost)
+    yield ratios(f"latency.{rate}.p50_against_cryptofeed", *middles, "lower", *BOUND)
+
+
+def _run(
+    program: Recorder, feeder: Feeder, redis: Server, folder: Path, client: Any, rate: int
+) -> tuple[float, float, float]:
+    """p50 and p99 in ms, and CPU microseconds a message."""
+    warm, count = int(rate * WARM_SECONDS), int(rate * SECONDS)
+    frames = [packed([_ticker(program, number)]) for number in range(warm + count)]
+    watch = [sys.executable, "-m", "benchmarks.latency", redis.url, program.stream, str(warm + count)]
+    with (
+        process(program.started_in(folder), folder / f"{program.name}.log") as running,
+        process(watch, folder / "watcher.log") as watcher,
+    ):
+        feeder.accept()
+        running.ready()
+        watcher.ready()
+        sent = _pace(feeder, frames[:warm], rate)
+        cpu = running.cpu()
+        sent += _pace(feeder, frames[warm:], rate)
+        wait(lambda: int(client.xlen(program.stream)), warm + count)
+        used = running.cpu() - cpu
+        seen = json.loads(watcher.line())
+        feeder.hang_up()
+    if len(seen) != len(sent):
+        raise RuntimeError(f"{program.name}: {len(seen)} of {len(sent)} records were seen")
+    delays = sorted((seen[str(number)] - at) / 1e6 for number, at in enumerate(sent) if number >= warm)
+    cuts = quantiles(delays, n=100)
+    return cuts[49], cuts[98], used / count * 1e6
+
+
+def _ticker(program: Recorder, number: int) -> str:
+    bid = FIRST_BID + number
+    return frame(program.dialect, "ticker", Message(number + 1, (bid, 10**8), (bid + 10**6, 10**8), True))
+
+
+def _pace(feeder: Feeder, frames: Sequence[bytes], rate: int) -> list[int]:
+    """Send each when it is due; when they left, ns."""
+    began = time.monotonic_ns()
+    sent: list[int] = []
+    for number, data in enumerate(frames):
+        due = began + number * 1_000_000_000 // rate
+        while (now := time.monotonic_ns()) < due:
+            time.sleep(min((due - now) / 1e9, GROUP_SECONDS))
+        sent.append(time.monotonic_ns())
+        feeder.send_now(data)
+    return sent
+
+
+def main(redis_url: str, stream: str, count: int) -> None:
+    """Follow a stream to its so many-th entry; then say when each was seen, by its number."""
+    client: Any = connect(redis_url, timeout=None)
+    print("ready", flush=True)
+    after, found = "0", []
+    while len(found) < count:
+        rows = client.xread({stream: after}, block=PATIENCE_MS)
+        now = time.monotonic_ns()
+        if not rows:
+            break
+        entries = rows[0][1] if isinstance(rows, list) else next(iter(rows.values()))[0]
+        found += [(now, fields) for _, fields in entries]
+        after = entries[-1][0]
+    print(json.dumps({_number(fields): now for now, fields in found}), flush=True)
+    sys.stdin.read()
+
+
+def _number(fields: dict[bytes, bytes]) -> int:
+    bid = unpack_record(Tick, fields[b"d"]).bids[0][0] if b"d" in fields else float(fields[b"bid"])
+    return round(bid * 100) - FIRST_BID
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
