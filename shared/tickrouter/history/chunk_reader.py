@@ -18,6 +18,7 @@ from tickrouter.history.connection import Document
 
 if TYPE_CHECKING:
     from tickrouter.history.columns import Columns
+    from tickrouter.history.slots import Slots
     from tickrouter.model.record import Record
 
 EntryId = tuple[int, int]
@@ -113,16 +114,28 @@ class ChunkReader:
             TickrouterError: pyarrow is not installed.
             Unreadable: the payload is damaged.
         """
-        return self._load([chunk], names)[0]
+        return self._load([(0, chunk)], names)[0]
 
     def loading(
-        self, chunks: Sequence[Chunk], names: Collection[str] | None, decoders: int = DECODERS
+        self,
+        chunks: Sequence[Chunk],
+        names: Collection[str] | None,
+        decoders: int = DECODERS,
+        *,
+        whole: bool = False,
     ) -> Iterator[Columns | None]:
-        """`load` of each in turn, the next ones under way meanwhile in so many threads; in this one if it is one."""
+        """`load` of each in turn, the next ones under way meanwhile in so many threads; in this one if it is one.
+
+        With `whole` their numbers stand side by side in one array a column: for who wants all of them at once.
+        """
+        slots = _slots([chunk.rows for chunk in chunks], names) if whole and names is not None else None
+        numbered = list(enumerate(chunks))
         # The first one is fetched alone: somebody waits for it.
-        groups = [chunks[:1], *(chunks[start : start + _TOGETHER] for start in range(1, len(chunks), _TOGETHER))]
+        head = [] if whole else [numbered[:1]]
+        rest = numbered[sum(map(len, head)) :]
+        groups = [*head, *(rest[start : start + _TOGETHER] for start in range(0, len(rest), _TOGETHER))]
         if len(groups) == 1 or decoders == 1:
-            yield from chain.from_iterable(self._load(group, names) for group in groups if group)
+            yield from chain.from_iterable(self._load(group, names, slots) for group in groups if group)
             return
         pool = ThreadPoolExecutor(decoders, thread_name_prefix="decoder")
         waiting = iter(groups)
@@ -130,17 +143,21 @@ class ChunkReader:
         try:
             while True:
                 while len(under_way) < _AHEAD and (group := next(waiting, None)) is not None:
-                    under_way.append(pool.submit(self._load, group, names))
+                    under_way.append(pool.submit(self._load, group, names, slots))
                 if not under_way:
                     return
                 yield from under_way.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, chunks: Sequence[Chunk], names: Collection[str] | None) -> list[Columns | None]:
+    def _load(
+        self, chunks: Sequence[tuple[int, Chunk]], names: Collection[str] | None, slots: Slots | None = None
+    ) -> list[Columns | None]:
+        """Columns of chunks, each with its number among all that are read."""
         codec = _codec()
         deep = names is None or any(codec.is_deep(name) for name in names)
-        query = {"_id": {"$in": [chunk.id for chunk in chunks]}} if len(chunks) > 1 else {"_id": chunks[0].id}
+        ids = [chunk.id for _, chunk in chunks]
+        query = {"_id": {"$in": ids}} if len(ids) > 1 else {"_id": ids[0]}
         try:
             found = {
                 one["_id"]: one for one in self._chunks.find(query, {"top": 1, "depth": 1} if deep else {"top": 1})
@@ -148,14 +165,15 @@ class ChunkReader:
         except PyMongoError as error:
             raise StorageError(f"MongoDB: chunks: {error}") from error
         loaded: list[Columns | None] = []
-        for chunk in chunks:
+        for number, chunk in chunks:
             document = found.get(chunk.id)
             if document is None:
                 loaded.append(None)
                 continue
-            columns: Columns = codec.decode(document["top"], names)
+            into = None if slots is None else slots.of(number)
+            columns: Columns = codec.decode(document["top"], names, into)
             if deep and chunk.has_depth:
-                columns.columns.update(codec.decode(document["depth"], names).columns)
+                columns.columns.update(codec.decode(document["depth"], names, into).columns)
             loaded.append(columns)
         return loaded
 
@@ -219,3 +237,9 @@ def _codec() -> Any:
     except ImportError as error:
         raise TickrouterError("archived records need pyarrow: pip install 'tickrouter[archive]'") from error
     return chunks
+
+
+def _slots(rows: Sequence[int], names: Collection[str]) -> Slots:
+    from tickrouter.history.slots import Slots
+
+    return Slots(rows, names)

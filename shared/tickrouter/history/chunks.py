@@ -13,7 +13,7 @@ schema's metadata, `constants`, a JSON map.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -29,7 +29,8 @@ ROWS: Final = 16_000
 _NS_PER_MS = 1_000_000
 _MOST_DIGITS = 15
 _SAMPLE = 64
-_LEVEL_OF_ZSTD = 1
+_LEVEL_OF_ZSTD = -1
+"""A sixth more bytes than level 1 at five columns, a tenth at 23, and read in three quarters of the time."""
 _RUNNING = frozenset({"time", "exchange_time", "n", "sequence"})
 """Columns whose neighbours differ less than their values: stored as differences."""
 
@@ -54,12 +55,13 @@ def is_deep(name: str) -> bool:
     return level is not None and level[2] != "1"
 
 
-def decode(payload: bytes, names: Collection[str] | None = None) -> Columns:
+def decode(payload: bytes, names: Collection[str] | None = None, into: Mapping[str, Array] | None = None) -> Columns:
     """Columns of one payload.
 
     Args:
         payload: as `encode` made it.
         names: those wanted; None for all. What the payload has not is left out.
+        into: arrays to be filled, of the payload's length; columns that have none get one of their own.
 
     Raises:
         Unreadable: no such payload, or another form.
@@ -74,6 +76,7 @@ def decode(payload: bytes, names: Collection[str] | None = None) -> Columns:
         wanted = None if names is None else {*names, *(["time"] if "ms" in names else [])}
         chosen = [index for index, name in enumerate(schema.names) if wanted is None or name in wanted]
         columns: dict[str, Column] = {}
+        into = into or {}
         if chosen:
             options = pa.ipc.IpcReadOptions(included_fields=chosen, use_threads=False)
             with pa.ipc.open_stream(pa.py_buffer(payload), options=options) as stream:
@@ -81,12 +84,12 @@ def decode(payload: bytes, names: Collection[str] | None = None) -> Columns:
             for field, array in sorted(
                 zip(batch.schema, batch.columns, strict=True), key=lambda one: one[0].name == "ms"
             ):
-                columns[field.name] = _restored(field, array, columns)
+                columns[field.name] = _restored(field, array, columns, into.get(field.name))
         for name, value in json.loads(known["constants"]).items():
             if wanted is None or name in wanted:
-                columns[name] = _constant(name, value, rows)
+                columns[name] = _constant(name, value, rows, into.get(name))
         if "ms" not in columns and known.get("place") == "time" and (wanted is None or "ms" in wanted):
-            columns["ms"] = Column(columns["time"].values // _NS_PER_MS)
+            columns["ms"] = Column(np.floor_divide(columns["time"].values, _NS_PER_MS, out=into.get("ms")))
         return Columns(known["kind"], known["contract"], rows, columns)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, StopIteration) as error:
         raise Unreadable(f"not a chunk: {error}") from error
@@ -131,9 +134,12 @@ def _single(name: str, column: Column) -> tuple[bool, Any]:
     return same, first if values.dtype == object else int(first)
 
 
-def _constant(name: str, value: Any, rows: int) -> Column:
+def _constant(name: str, value: Any, rows: int, slot: Array | None) -> Column:
     if value is None:
         return empty_column(name, rows)
+    if slot is not None:
+        slot[:] = value
+        return Column(slot)
     kind: Any = np.int64 if name in WHOLE else object if name in TEXTS else np.float64
     return Column(np.full(rows, value, kind))
 
@@ -221,7 +227,7 @@ def _integers(values: Array, valid: Array | None, *, running: bool) -> tuple[Arr
     return values, rules
 
 
-def _restored(field: Any, array: Any, before: dict[str, Column]) -> Column:
+def _restored(field: Any, array: Any, before: dict[str, Column], slot: Array | None) -> Column:
     rules = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
     valid = None
     if array.null_count:
@@ -234,22 +240,29 @@ def _restored(field: Any, array: Any, before: dict[str, Column]) -> Column:
         array = array.fill_null(0)
     values = array.to_numpy(zero_copy_only=False)
     if not rules:
-        return Column(values, valid)
+        if slot is None:
+            return Column(values, valid)
+        slot[:] = values
+        return Column(slot, valid)
     if "scale" in rules:
         # All whole numbers here are below 2^53, where floats add without error.
-        scaled = values + float(rules["origin"]) if "unit" not in rules else _whole(values, rules)
-        return Column(np.divide(scaled, 10.0 ** int(rules["scale"]), out=scaled), valid)
-    with np.errstate(over="ignore"):
-        values = np.cumsum(values, dtype=np.int64) if "delta" in rules else values.astype(np.int64)
+        found = np.empty(len(values), np.float64) if slot is None else slot
         if "unit" in rules:
-            values *= np.int64(int(rules["unit"]))
-        values += np.int64(int(rules["origin"]))
+            np.multiply(values, float(rules["unit"]), out=found)
+            values = found
+        np.add(values, float(rules["origin"]), out=found)
+        return Column(np.divide(found, 10.0 ** int(rules["scale"]), out=found), valid)
+    found = np.empty(len(values), np.int64) if slot is None else slot
+    with np.errstate(over="ignore"):
+        if "delta" in rules:
+            np.cumsum(values, dtype=np.int64, out=found)
+        else:
+            found[:] = values
+        if "unit" in rules:
+            found *= np.int64(int(rules["unit"]))
+        found += np.int64(int(rules["origin"]))
         if rules.get("over") == "time_ms":
-            values += before["time"].values // _NS_PER_MS
+            found += before["time"].values // _NS_PER_MS
     if "text" in rules:
-        return Column(np.array(list(map(str, values.tolist())), object), valid)
-    return Column(values, valid)
-
-
-def _whole(values: Array, rules: dict[str, str]) -> Array:
-    return values * float(rules["unit"]) + float(rules["origin"])
+        return Column(np.array(list(map(str, found.tolist())), object), valid)
+    return Column(found, valid)

@@ -1,24 +1,23 @@
 """Export to Parquet or CSV, day by day, so that it may be stopped and gone on with.
 
-Each day of UTC is a file of its own, written beside its place and moved there when it is whole; a day whose file
-stands there is not read again, unless it was not over when it was written: such a file ends in `.part`, then its form.
+Each day of UTC is a file of its own, read hour by hour (`export_pieces`) and moved to its place when it is whole; a day
+whose file stands there is not read again, unless it was not over when it was written: such a file ends in `.part`, then
+its form. Whenever it is cut off, it ends in the same bytes as if it had not been.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import csv
 from pymongo.database import Database
 
-from tickrouter.history.columns import Columns
 from tickrouter.history.connection import Document
-from tickrouter.history.frames import to_arrow
+from tickrouter.history.export_pieces import PIECE, Pieces, whole, written
 from tickrouter.history.queries import History
 from tickrouter.model.moment import utc
 
@@ -60,9 +59,15 @@ def plan(folder: Path, contract: str, kind: str, start: int, end: int, now: int,
 
 
 def write(
-    db: Database[Document], contract: str, kind: str, part: Part, form: Format, columns: tuple[str, ...] | None = None
+    db: Database[Document],
+    contract: str,
+    kind: str,
+    part: Part,
+    form: Format,
+    columns: tuple[str, ...] | None = None,
+    piece: int = PIECE,
 ) -> Iterator[int]:
-    """Write one file; yields how many rows were written, after each batch.
+    """Write one file; yields how many rows were read, after each batch. What an earlier try has read is not read again.
 
     A day without a record is a file without rows, so that it is known to have been looked at.
 
@@ -75,23 +80,15 @@ def write(
     names = history.columns
     if form == "csv":
         names = tuple(name for name in names if name not in ("bids", "asks"))
-    part.file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = part.file.with_name(f".{part.file.name}.new")
-    schema = to_arrow([], names).schema
-    with _writer(fresh, schema, form) as writer:
-        for batch in history.batches():
-            yield _write(writer, batch, names)
-    with fresh.open("rb") as written:
-        os.fsync(written.fileno())
-    fresh.replace(part.file)
+    pieces = Pieces(part.file, names, part.start, part.end, piece)
+    if not part.is_whole:
+        pieces.discard()  # what was read before may lack what has come since
+    yield from pieces.read(lambda start, end: History(db, kind, contract, start, end, columns).batches())
+    with whole(part.file) as file, _writer(file, pieces.schema, form) as writer:
+        for table in pieces.tables():
+            writer.write_table(table)
+    pieces.discard()
 
 
-def _write(writer: Any, batch: Columns, names: tuple[str, ...]) -> int:
-    writer.write_table(to_arrow([batch], names))
-    return batch.rows
-
-
-def _writer(file: Path, schema: pa.Schema, form: Format) -> Any:
-    if form == "parquet":
-        return parquet.ParquetWriter(file, schema, compression="zstd")
-    return csv.CSVWriter(str(file), schema)
+def _writer(file: Any, schema: pa.Schema, form: Format) -> Any:
+    return written(file, schema) if form == "parquet" else csv.CSVWriter(file, schema)

@@ -14,6 +14,7 @@ import numpy as np
 from tickrouter.errors import TickrouterError
 from tickrouter.history.columns import Array, Column, Columns
 from tickrouter.history.names import COUNTS, TEXTS, WHOLE
+from tickrouter.history.slots import together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +112,7 @@ def _joined(name: str, columns: list[Column]) -> Column:
     valid = None
     if any(column.valid is not None for column in columns):
         valid = np.concatenate([np.ones(len(one.values), bool) if one.valid is None else one.valid for one in columns])
-    return Column(np.concatenate([column.values for column in columns]), valid)
+    return Column(together([column.values for column in columns]), valid)
 
 
 _OBJECTS = TEXTS | COUNTS.keys() | {"contract"}

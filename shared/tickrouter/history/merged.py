@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Generator, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pymongo import ASCENDING
@@ -19,6 +20,7 @@ from tickrouter.errors import StorageError
 from tickrouter.history.chunk_reader import Chunk, ChunkReader
 from tickrouter.history.connection import Document
 from tickrouter.history.documents import ARCHIVED_PERIOD, COLLECTIONS
+from tickrouter.history.names import PLACE
 
 if TYPE_CHECKING:
     from tickrouter.history.columns import Columns
@@ -158,6 +160,8 @@ class Merged:
         contract: str,
         names: Collection[str] | None = None,
         page: int = PAGE,
+        *,
+        whole: bool = False,
     ) -> None:
         """Nothing is read yet.
 
@@ -166,8 +170,9 @@ class Merged:
             order: how to go, and where to end.
             kind: `tick`, `trade`, `book` or `bar`.
             contract: canonical name.
-            names: stored columns that are needed, `time`, `ms` and `n` among them; None for all.
+            names: stored columns that are needed, `time` among them; None for all.
             page: documents fetched at once.
+            whole: somebody joins all of it: arrays of many chunks at once are welcome.
         """
         self._reader = reader
         self._order = order
@@ -175,6 +180,7 @@ class Merged:
         self._contract = contract
         self._names = names
         self._page = page
+        self._whole = whole
 
     def stretches(self, start: Position) -> Iterator[list[Document] | Columns]:
         """All records from a position on.
@@ -204,7 +210,9 @@ class Merged:
         keys = [order.key(document) for document in documents]
         parts: list[Columns] = []
         told = 0
-        for chunk, columns in zip(chunks, self._reader.loading(chunks, self._stored(chunks)), strict=True):
+        names = self._stored(chunks, is_alone=not documents and _apart(chunks))
+        loading = self._reader.loading(chunks, names, whole=self._whole)
+        for chunk, columns in zip(chunks, loading, strict=True):
             bound = max(start, order.begins(chunk))
             upto = bisect_left(keys, bound)
             yield from self._told(documents[told:upto], parts, bound)
@@ -216,12 +224,14 @@ class Merged:
         yield from self._told(documents[told:], parts, behind)
         return behind
 
-    def _stored(self, chunks: list[Chunk]) -> Collection[str] | None:
-        if self._names is not None and self._kind == "trade" and any(chunk.backfilled for chunk in chunks):
-            return {*self._names, "trade_id"}
-        if self._names is not None and self._kind == "bar":
-            return {*self._names, "period"}
-        return self._names
+    def _stored(self, chunks: list[Chunk], *, is_alone: bool) -> Collection[str] | None:
+        """The columns to be read: with the place where rows of several sources have to be told apart."""
+        if self._names is None or is_alone:
+            return self._names
+        more = {"period"} if self._kind == "bar" else set()
+        if self._kind == "trade" and any(chunk.backfilled for chunk in chunks):
+            more.add("trade_id")
+        return {*self._names, *PLACE, *more}
 
     def _told(self, documents: list[Document], parts: list[Columns], bound: Position | None) -> Iterator[Any]:
         """What comes before a bound out of documents and loaded chunks; the rest of the chunks stays in `parts`."""
@@ -249,3 +259,8 @@ class Merged:
 
 def _by_time(document: Document) -> tuple[int, int, int]:
     return document["time"], document["ms"] or 0, document["n"] or 0
+
+
+def _apart(chunks: list[Chunk]) -> bool:
+    """True if no moment stands in two of them."""
+    return all(one.end < other.start for one, other in pairwise(chunks))

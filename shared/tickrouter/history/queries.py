@@ -126,10 +126,14 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: numpy is not installed, or a part is archived and pyarrow is not.
         """
+        return self._arrays(whole=False)
+
+    def _arrays(self, *, whole: bool) -> Iterator[Columns]:
+        """The columns, stretch by stretch; with `whole` for somebody who joins them all."""
         _frames()
         from tickrouter.history.columns import from_documents, stored_names
 
-        for stretch in self._stretches(self.columns):
+        for stretch in self._stretches(self.columns, whole=whole):
             if isinstance(stretch, list):
                 names = stored_names(self.kind, self.columns)
                 yield from_documents(self.kind, self.contract, stretch, names)
@@ -144,7 +148,7 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: numpy is not installed, or a part is archived and pyarrow is not.
         """
-        found: dict[str, Any] = _frames().to_numpy(self.batches(), self.columns)
+        found: dict[str, Any] = _frames().to_numpy(self._arrays(whole=True), self.columns)
         return found
 
     def to_pandas(self) -> pd.DataFrame:
@@ -155,7 +159,7 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: pandas is not installed.
         """
-        frame: pd.DataFrame = _frames().to_pandas(self.batches(), self.columns)
+        frame: pd.DataFrame = _frames().to_pandas(self._arrays(whole=True), self.columns)
         return frame
 
     def to_arrow(self) -> Any:
@@ -174,22 +178,23 @@ class History(Generic[R_co]):
         """
         return _frames().to_polars(self.batches(), self.columns)
 
-    def _stretches(self, columns: tuple[str, ...] | None) -> Iterator[list[Document] | Columns]:
+    def _stretches(self, columns: tuple[str, ...] | None, *, whole: bool = False) -> Iterator[list[Document] | Columns]:
         """Records of some columns, None for all: documents, or arrays where they are archived."""
         if self._complete and (lacking := holes(self.coverage)):
             raise HistoryGap(_lacking(self.contract, self.kind, lacking))
         fields = names = None
         if columns is not None:
             levels = {name: match for name in columns if (match := LEVEL.match(name))}
-            names = {"time", *PLACE, *columns} - {"contract"}
-            fields = dict.fromkeys(sorted({f"{levels[name][1]}s" if name in levels else name for name in names}), 1)
+            names = {"time", *columns} - {"contract"}
+            asked = {f"{levels[name][1]}s" if name in levels else name for name in (*names, *PLACE)}
+            fields = dict.fromkeys(sorted(asked), 1)
             if self.kind in ("trade", "bar"):
                 fields["trade_id" if self.kind == "trade" else "period"] = 1
             if names & {"bids", "asks"}:
                 fields = names = None  # however deep they are
         order = ByTime(self._db, self.kind, self.contract, self.end, fields, self._period)
         reader = ChunkReader(self._db, self.kind, self.contract)
-        return Merged(reader, order, self.kind, self.contract, names, PAGE).stretches(self.start)
+        return Merged(reader, order, self.kind, self.contract, names, PAGE, whole=whole).stretches(self.start)
 
 
 def between(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,10 @@ from services.stack.cli import app
 from tests.integration.archive.test_history import COUNT, ROWS, TIME, C, stored
 from tickrouter.errors import StorageError
 from tickrouter.history.archive import Archive
-from tickrouter.history.export import DAY, plan, write
+from tickrouter.history.export import DAY, Format, Part, plan, write
 from tickrouter.history.queries import History
+from tickrouter.history.sink import MarketWriter, Row
+from tickrouter.model.tick import Tick
 
 NOON = TIME
 MIDNIGHT = NOON - NOON % DAY
@@ -64,8 +70,9 @@ def test_a_file_that_failed_is_not_there(db: Any, tmp_path: Path, monkeypatch: p
     (part,) = plan(tmp_path, C, "tick", MIDNIGHT, MIDNIGHT + DAY, LATER, "parquet")
 
     def batches(self: Any) -> Any:
-        yield next(original(self))
-        raise StorageError("MongoDB went away")
+        for batch in original(self):
+            yield batch
+            raise StorageError("MongoDB went away")
 
     original = History.batches
     monkeypatch.setattr(History, "batches", batches)
@@ -74,6 +81,86 @@ def test_a_file_that_failed_is_not_there(db: Any, tmp_path: Path, monkeypatch: p
     assert not part.file.exists()
     monkeypatch.undo()
     assert sum(write(db, C, "tick", part, "parquet")) == COUNT
+
+
+HALF = DAY // 2
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file of this process can grow beyond so many bytes: the kernel refuses, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def cut_and_resumed(db: Any, folder: Path, form: Format, every: int) -> None:
+    """Fail the writing at byte after byte, leave what a killed process leaves, go on: always the same bytes."""
+    for number in range(12):
+        one = Tick(MIDNIGHT + number * DAY // 12, 100.5 + number, None, ((1.5, 2.0),), (), C, "trade")
+        MarketWriter(db).write([Row("tick", (one.time // 10**6, number + 1), one)])
+
+    def part(name: str) -> Part:
+        (found,) = plan(folder / name, C, "tick", MIDNIGHT, MIDNIGHT + DAY, LATER, form)
+        return found
+
+    def export(to: Part) -> int:
+        return sum(write(db, C, "tick", to, form, ("price", "bid1"), HALF))
+
+    right = part("right")
+    assert export(right) == 12
+    expected = right.file.read_bytes()
+    for size in range(0, len(expected), every):
+        cut = part(f"cut{size}")
+        with files_up_to(size), pytest.raises(OSError, match="File too large"):
+            export(cut)
+        assert not cut.file.exists()
+        leftovers = [cut.file, *cut.file.parent.glob(".*.pieces/*")]
+        for file in leftovers:
+            file.with_name(f".{file.name}.new").write_bytes(expected[:size])
+        assert export(cut) == 12
+        assert cut.file.read_bytes() == expected
+        shutil.rmtree(cut.file.parent)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_cut_off_at_any_byte_it_ends_in_the_same_bytes(db: Any, tmp_path: Path, form: Format) -> None:
+    cut_and_resumed(db, tmp_path, form, every=41)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_cut_off_at_every_byte_it_ends_in_the_same_bytes(db: Any, tmp_path: Path, form: Format) -> None:
+    cut_and_resumed(db, tmp_path, form, every=1)
+
+
+def test_hours_that_were_read_are_not_read_again(db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(db, "tick")
+    (part,) = plan(tmp_path, C, "tick", MIDNIGHT, MIDNIGHT + DAY, LATER, "parquet")
+    writing = write(db, C, "tick", part, "parquet")
+    assert next(rows for rows in writing if rows) == COUNT  # all of them are of one hour
+    assert next(writing) == 0  # by now it is written
+    with pytest.raises(StorageError):
+        writing.throw(StorageError("MongoDB went away"))
+    assert not part.file.exists()
+    db.ticks.delete_many({})
+    assert sum(write(db, C, "tick", part, "parquet")) == COUNT
+    assert parquet.read_table(part.file).num_rows == COUNT
+    assert [file.name for file in tmp_path.iterdir()] == [part.file.name]
+
+
+def test_the_bytes_do_not_tell_what_was_archived(db: Any, tmp_path: Path) -> None:
+    stored(db, "tick")
+    files = []
+    for name in ("hot", "archived"):
+        (part,) = plan(tmp_path / name, C, "tick", MIDNIGHT, MIDNIGHT + DAY, LATER, "parquet")
+        assert sum(write(db, C, "tick", part, "parquet")) == COUNT
+        files.append(part.file.read_bytes())
+        Archive(db, "tick", C, ROWS).pack(LATER, LATER)
+    assert files[0] == files[1]
 
 
 def test_the_commands(db: Any, mongo_url: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from tests.strategies import BARS, BOOKS, INT64, TICKS, TIMES, TRADES, optional
 from tickrouter.errors import Unreadable
 from tickrouter.history.chunks import ROWS, decode, encode
 from tickrouter.history.columns import Columns, digest, from_records
+from tickrouter.history.slots import Slots, together
 from tickrouter.model.record import Record
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
@@ -206,3 +208,23 @@ def test_the_reader_on_the_page_agrees(drawn: tuple[str, list[tuple[Any, Any]]])
 def _wrapped(value: Any) -> Any:
     """Sums wrap at 64 bits."""
     return (value + 2**63) % 2**64 - 2**63 if isinstance(value, int) else value
+
+
+def test_chunks_fill_the_parts_of_one_array_and_are_joined_without_a_copy() -> None:
+    ticks = [Tick(1000 + row, row / 4, None, ((row + 0.5, 2.0),), (), C, "book") for row in range(90)]
+    parts = [ticks[:40], ticks[40:41], ticks[41:]]
+    names = ("time", "price", "bid1", "bid1_size", "flags", "source")
+    slots = Slots([len(part) for part in parts], names)
+    read = []
+    for number, part in enumerate(parts):
+        columns = from_records("tick", C, part, [(1, 1 + row) for row in range(len(part))])
+        read.append(decode(encode(columns).top, names, slots.of(number)).columns)
+    for name in ("time", "price", "bid1", "bid1_size"):
+        arrays = [columns[name].values for columns in read]
+        whole = together(arrays)
+        assert whole.tolist() == [value for array in arrays for value in array.tolist()]
+        assert whole.base is arrays[0].base
+        assert together([arrays[0][10:], *arrays[1:]]).tolist() == whole.tolist()[10:]
+        assert together([arrays[1], arrays[0]]).tolist() == [*arrays[1].tolist(), *arrays[0].tolist()]
+    assert read[0]["time"].values.dtype == np.int64
+    assert together([read[0]["time"].values]).tolist() == list(range(1000, 1040))
