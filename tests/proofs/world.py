@@ -31,8 +31,8 @@ from tests.proofs.proxy import Address
 from tests.simulation import Simulation, start_simulator
 from tickrouter.history.connection import initiate
 
-ROOMS = 16
-"""Databases of a Redis server."""
+ROOMS = 48
+"""Databases of a Redis server: one for each run that goes on, and some that are being emptied."""
 BIDS = [["99.00", "100000"], ["98.00", "100000"]]
 ASKS = [["101.00", "1"], ["102.00", "100000"]]
 
@@ -201,6 +201,7 @@ async def world(folder: Path | None = None, *, redis_sync: str = "everysec", **s
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickrouter-proofs-")))
         folder.mkdir(parents=True, exist_ok=True)
         redis = redis_server(folder / "redis", appendfsync=redis_sync)
+        redis.command += ["--databases", str(ROOMS)]
         mongo = mongo_server(folder / "mongo")
         for server in (redis, mongo):
             await asyncio.to_thread(server.start)

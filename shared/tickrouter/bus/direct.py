@@ -1,7 +1,8 @@
 """One connection a thread, commands packed in C: for scripts on the path of an order.
 
-Authentication, TLS and parsing stay redis-py's work: the connections come from its pool. What its client adds to each
-call, a lock, a lookup and a retry policy, costs as much as the round trip itself.
+Authentication, TLS and parsing stay redis-py's work: the connections are made as its pool makes them. What its client
+adds to each call, a lock, a lookup and a retry policy, costs as much as the round trip itself. They are none of the
+pool's own: a thread that ends takes its connection with it, and would leave the pool one place less for ever.
 """
 
 from __future__ import annotations
@@ -77,9 +78,8 @@ class Direct:
             raise
 
     def _let_go(self, connection: Any) -> None:
-        """Back to the pool with it, which connects it anew: to another server, where Sentinels name one by now."""
+        """Away with it: the next one leads to another server, where Sentinels name one by now."""
         connection.disconnect()
-        self._pool.release(connection)
         self._local.connection = None
 
     @staticmethod
@@ -95,7 +95,9 @@ class Direct:
     def _connection(self) -> Any:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._pool.get_connection()
+            connection = self._pool.connection_class(**self._pool.connection_kwargs)
+            connection.connect()
+            self._local.connection = connection
         return connection
 
 
