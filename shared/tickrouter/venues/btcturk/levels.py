@@ -60,7 +60,7 @@ def read_changes(levels: list[LevelTexts]) -> tuple[tuple[Change, ...], bool]:
 _side = msgspec.json.Decoder(list[LevelTexts])
 
 
-def read_side(text: bytes) -> tuple[tuple[Level, ...], int]:
+def read_side(text: msgspec.Raw) -> tuple[tuple[Level, ...], int]:
     """A side of a whole book as it stood in its frame, and its flags.
 
     Raises:

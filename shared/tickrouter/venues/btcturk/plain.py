@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from operator import ge
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +21,8 @@ from tickrouter.venues.btcturk.numbers import DIGITS
 
 HEAD = 5
 """Levels of a whole book's side that are read at once."""
+_HEAD_BYTES = 400
+"""Twice what they take."""
 LONGEST_ID = 64
 _HUGE = 1e300
 _LAST_MS = 2**63 // 1_000_000 - 1
@@ -152,8 +153,8 @@ _ticker_texts = msgspec.json.Decoder(_TickerTextsFrame)
 _ticker = msgspec.json.Decoder(_TickerFrame, strict=False)
 _trade = msgspec.json.Decoder(_TradeFrame)
 _start = msgspec.json.Decoder(_StartFrame)
-_side_texts = msgspec.json.Decoder(list[_SideTexts])
-_side = msgspec.json.Decoder(list[_SideLevel], strict=False)
+_sides_texts = msgspec.json.Decoder(tuple[list[_SideTexts], list[_SideTexts]])
+_sides = msgspec.json.Decoder(tuple[list[_SideLevel], list[_SideLevel]], strict=False)
 _diff_texts = msgspec.json.Decoder(_DiffTextsFrame)
 _diff = msgspec.json.Decoder(_DiffFrame, strict=False)
 
@@ -219,28 +220,41 @@ def read_start(meaning: Meaning, frame: bytes, _now: int) -> BookSnapshot | None
     try:
         body = _start.decode(frame).body
         contract = meaning.contracts[body.pair]
-        bids, asks = _unread(bytes(body.bids), -1.0), _unread(bytes(body.asks), 1.0)
+        best = b"[%b,%b]" % (_best(body.bids), _best(body.asks))
+        _sides_texts.decode(best)
+        bids, asks = _sides.decode(best)
     except (*_UNUSUAL, KeyError):
         return None
-    if bids is None or asks is None:
+    if not _falls(bids) or not _falls(asks[::-1]):
         return None
-    return BookSnapshot(contract, body.channel, body.sequence, bids, asks)
+    return BookSnapshot(contract, body.channel, body.sequence, _unread(bids, body.bids), _unread(asks, body.asks))
 
 
-def _unread(text: bytes, sign: float) -> Unread | None:
-    """A side, best first, or None where it has not even so many levels, or they are out of order."""
+def _best(side: msgspec.Raw) -> bytes:
+    """The first levels of a side.
+
+    Raises:
+        ValueError: it has not so many, or longer ones than are usual.
+    """
+    text = bytes(memoryview(side)[:_HEAD_BYTES])
     at = 0
     for _ in range(HEAD):
-        at = text.find(b"}", at) + 1
-        if at == 0:
-            return None
-    best = text[:at] + b"]"
-    _side_texts.decode(best)
-    head = tuple([(level.price, level.amount) for level in _side.decode(best)])
-    keys = [level[0] * sign for level in head]
-    if any(map(ge, keys, keys[1:])):
-        return None
-    return Unread(head, partial(read_side, text))
+        at = text.index(b"}", at) + 1
+    return text[:at] + b"]"
+
+
+def _falls(side: list[_SideLevel]) -> bool:
+    """True if every price is below the one before."""
+    last = _HUGE
+    for level in side:
+        if level.price >= last:
+            return False
+        last = level.price
+    return True
+
+
+def _unread(head: list[_SideLevel], side: msgspec.Raw) -> Unread:
+    return Unread(tuple([(level.price, level.amount) for level in head]), partial(read_side, side))
 
 
 def _exact(text: str) -> float:
