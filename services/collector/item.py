@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import attrgetter
+
 import msgspec
 
 from tickrouter.core.entry_ids import EntryId
@@ -25,6 +28,9 @@ CLASSES: dict[str, type[Carried]] = {**KINDS, FEED: Feed, CLAIM: Claim, OPENING:
 """The same with the feed and the ledger."""
 
 
+_CONTRACT = attrgetter("contract")
+
+
 class Item(msgspec.Struct, frozen=True, gc=False):
     """A record with its entry id; None where it was read after the fact, which is for MongoDB only."""
 
@@ -32,3 +38,14 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     kind: str
     id: EntryId | None
     record: Carried
+
+
+def by_contract(items: Sequence[Item]) -> list[tuple[str, Sequence[Item]]]:
+    """Items contract by contract, in their order."""
+    contracts = set(map(_CONTRACT, items))
+    if len(contracts) == 1:
+        return [(contracts.pop(), items)]
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(item.contract, []).append(item)
+    return list(found.items())

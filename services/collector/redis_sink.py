@@ -10,18 +10,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 
 from tickrouter import logs
 from tickrouter.bus.codec import pack_record
-from tickrouter.bus.publish import ALIVE, Entry, Publisher
+from tickrouter.bus.publish import ALIVE, Batch, Entry, Published, Publisher, publish_together
 from tickrouter.clock import Clock
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
 from tickrouter.history.sink import Stored
 from tickrouter.model.coverage import Claim, Opening
 
-from .item import CLAIM, FEED, Item
+from .item import CLAIM, FEED, Item, by_contract
 from .loss import Loss
 from .outage import Outage
 from .pipeline import Pipeline
@@ -48,7 +47,6 @@ below that one, in order."""
 Span = tuple[EntryId, EntryId]
 """First and last entry id."""
 
-_CONTRACT = attrgetter("contract")
 _NEVER: EntryId = (2**64, 0)
 """Behind every entry."""
 
@@ -170,15 +168,20 @@ class RedisSink(threading.Thread):
         if self._ending.is_set() or self.outage.is_on or not self._door.acquire(timeout=QUICK):
             return False
         try:
-            parts = [(self._rooms[contract], own) for contract, own in _by_contract(items)]
+            parts = [(self._rooms[contract], own) for contract, own in by_contract(items)]
             is_ready = all(room.is_held and room.is_open and room.is_checked for room, _ in parts)
             if not is_ready or not self._queue.begin(items):
                 return False
+            batches = [self._batch(room, own) for room, own in parts]
             try:
-                for room, own in parts:
-                    self._write(room, own, quick=True)
+                answers = publish_together(batches)
             except StorageError as error:
-                _log.debug("no fast answer, left to the sink", error=str(error))
+                answers = [error] * len(batches)
+            for (room, own), batch, done in zip(parts, batches, answers, strict=True):
+                if isinstance(done, StorageError):
+                    _log.debug("no fast answer, left to the sink", error=str(done))
+                else:
+                    self._written(room, own, batch.entries, done)
             if not self._queue.is_empty():
                 self._queue.wake()
             return True
@@ -188,7 +191,7 @@ class RedisSink(threading.Thread):
     def _store(self, batch: Sequence[Item]) -> bool:
         """One try at what was taken; False if it got nowhere with some of it, which is taken again."""
         is_whole = True
-        for contract, items in _by_contract(batch):
+        for contract, items in by_contract(batch):
             room = self._rooms.get(contract)
             if room is None:
                 _log.error("spilled records of a contract that is not recorded any more", contract=contract)
@@ -227,15 +230,22 @@ class RedisSink(threading.Thread):
                 other.is_checked = False
         return items
 
-    def _write(self, room: _Room, items: Sequence[Item], *, quick: bool = False) -> Sequence[Item]:
-        """One call; what is still to be written: all behind an entry that was refused."""
+    def _write(self, room: _Room, items: Sequence[Item]) -> Sequence[Item]:
+        """One call; what is still to be written."""
+        batch = self._batch(room, items)
+        return self._written(room, items, batch.entries, room.publisher.publish(batch.entries, batch.through))
+
+    def _batch(self, room: _Room, items: Sequence[Item]) -> Batch:
         entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in items if item.id is not None]
         fields = self._through.fields(room.pipeline.contract) | {ALIVE: str(self._clock.now())}
         if len(entries) < len(items):
             told = [item.record for item in items if item.kind == CLAIM]
             claims = [claim for claim in told if isinstance(claim, Claim) and not claim.note]
             fields |= claim_fields({claim.kind: claim for claim in claims})
-        done = room.publisher.publish(entries, fields, quick=quick)
+        return Batch(room.publisher, entries, fields)
+
+    def _written(self, room: _Room, items: Sequence[Item], entries: Sequence[Entry], done: Published) -> Sequence[Item]:
+        """Settle what a call has done; what is still to be written: all behind an entry that was refused."""
         now = self._clock.monotonic()
         room.renewed_at = now
         room.kept.append((now, entries if done.stored == len(entries) else entries[: done.stored]))
@@ -384,13 +394,3 @@ class RedisSink(threading.Thread):
                     room.publisher.release()
                 except StorageError as error:
                     _log.warning("lease not given up", contract=room.pipeline.contract, error=str(error))
-
-
-def _by_contract(items: Sequence[Item]) -> list[tuple[str, Sequence[Item]]]:
-    contracts = set(map(_CONTRACT, items))
-    if len(contracts) == 1:
-        return [(contracts.pop(), items)]
-    found: dict[str, list[Item]] = {}
-    for item in items:
-        found.setdefault(item.contract, []).append(item)
-    return list(found.items())

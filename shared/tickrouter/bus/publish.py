@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import msgspec
 from redis.exceptions import RedisError, ResponseError
 
 from tickrouter.bus.connection import Redis
-from tickrouter.bus.direct import Direct
+from tickrouter.bus.direct import Call, Direct
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.lease import Lease
 from tickrouter.bus.scripts import Script
@@ -67,12 +68,12 @@ class Publisher:
             limits: entries kept, by kind; only these kinds can be written.
             lease_ms: how long the lease holds without a write or a renewal.
             prefix: sets a replay apart from the live data.
-            quick: a client for `publish(quick=True)`, with a short timeout; None takes the other one.
+            quick: a client for `publish_together`, with a short timeout; None takes the other one.
         """
         self.contract = contract
         self._redis = redis
-        self._way = Direct(redis)
-        self._quick = Direct(quick) if quick is not None else self._way
+        self._way = _way(redis)
+        self._quick = _way(quick) if quick is not None else self._way
         self._keys = MarketKeys(contract, prefix)
         self._lease = Lease(redis, self._keys.lease, lease_ms)
         self._kinds = {kind: b"%d" % number for number, kind in enumerate(limits, 1)}
@@ -148,15 +149,12 @@ class Publisher:
         found = read_after(self._redis, self._keys.stream(kind), after, count=count)
         return [Entry(kind, entry.id, entry.data) for entry in found]
 
-    def publish(
-        self, entries: Sequence[Entry], through: Mapping[str, str] | None = None, *, quick: bool = False
-    ) -> Published:
+    def publish(self, entries: Sequence[Entry], through: Mapping[str, str] | None = None) -> Published:
         """Write a batch in order and renew the lease; an empty batch renews it alone.
 
         Args:
             entries: of this contract, in the order of their ids within each kind.
             through: other sinks' fields for `through:{contract}`, e.g. `mongo:tick` to an id.
-            quick: over the client with the short timeout.
 
         Raises:
             LeaseLost: another's token, or none, is in the lease; nothing was written.
@@ -164,32 +162,47 @@ class Publisher:
             StorageError: Redis did not answer (the batch may or may not be stored; sending it again is harmless),
                 or refused an entry.
         """
-        fields = through or {}
-        args: list[Any] = [self._lease.token, self._lease.milliseconds, len(fields)]
-        for item in fields.items():
+        batch = Batch(self, entries, through or {})
+        try:
+            answer = self._way.call(*self.call(batch))
+        except RedisError as error:
+            raise StorageError(f"Redis: streams of {self.contract}: {error}") from error
+        done = self.outcome(batch, answer)
+        if isinstance(done, StorageError):
+            raise done
+        return done
+
+    def call(self, batch: Batch) -> Call:
+        """What is to be sent for a batch of this contract."""
+        args: list[Any] = [self._lease.token, self._lease.milliseconds, len(batch.through)]
+        for item in batch.through.items():
             args += item
         args += self._stream_args
         kinds, last_ms, head = self._kinds, -1, ""
-        for entry in entries:
+        for entry in batch.entries:
             ms, n = entry.id
             if ms != last_ms:
                 last_ms, head = ms, f"{ms}-"
             args += (kinds[entry.kind], head + str(n), entry.data)
-        try:
-            way = self._quick if quick else self._way
-            answer = way.call(_PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args)
-        except RedisError as error:
-            raise StorageError(f"Redis: streams of {self.contract}: {error}") from error
+        return _PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args
+
+    def outcome(self, batch: Batch, answer: Any) -> Published | StorageError:
+        """What the answer to its call says."""
         outcome, stored, repeated, text = answer[0], int(answer[1]), int(answer[2]), answer[3].decode(errors="replace")
         done = stored + repeated
         if outcome == b"DONE":
             return Published(done, repeated)
         if outcome == b"LEASE":
-            raise LeaseLost(f"lease of {self.contract} is not ours any more")
-        refused = f"{self.contract}: {entries[done].kind} {text_of(entries[done].id)}"
+            return LeaseLost(f"lease of {self.contract} is not ours any more")
+        refused = f"{self.contract}: {batch.entries[done].kind} {text_of(batch.entries[done].id)}"
         if outcome == b"CONFLICT":
             return Published(done, repeated, StreamConflict(f"{refused} was refused, and {text}"))
-        raise StorageError(f"Redis refused {refused}: {text}")
+        return StorageError(f"Redis refused {refused}: {text}")
+
+    @property
+    def quick(self) -> Direct:
+        """The way of `publish_together`."""
+        return self._quick
 
     def load(self) -> None:
         """Make the server know the script again, after `RedisForgot`.
@@ -201,3 +214,34 @@ class Publisher:
             _PUBLISH.load(self._redis)
         except RedisError as error:
             raise StorageError(f"Redis: {error}") from error
+
+
+class Batch(NamedTuple):
+    """A contract's publisher, entries for it, and fields of other sinks."""
+
+    publisher: Publisher
+    entries: Sequence[Entry]
+    through: Mapping[str, str]
+
+
+def publish_together(batches: Sequence[Batch]) -> list[Published | StorageError]:
+    """Write batches of different contracts of one server in one write: what became of each.
+
+    Raises:
+        RedisForgot: as `Publisher.publish`; nothing was written.
+        StorageError: not every answer came; any of them may be stored, and sending them again is harmless.
+    """
+    try:
+        answers = batches[0].publisher.quick.call_all(*[batch.publisher.call(batch) for batch in batches])
+    except RedisError as error:
+        contracts = ", ".join(batch.publisher.contract for batch in batches)
+        raise StorageError(f"Redis: streams of {contracts}: {error}") from error
+    return [batch.publisher.outcome(batch, answer) for batch, answer in zip(batches, answers, strict=True)]
+
+
+_ways: WeakKeyDictionary[Redis, Direct] = WeakKeyDictionary()
+
+
+def _way(redis: Redis) -> Direct:
+    """The one of a client: a hundred publishers share a thread's connection, they do not take a hundred."""
+    return _ways.setdefault(redis, Direct(redis))
