@@ -53,6 +53,7 @@ def twins() -> dict[str, list[Case]]:
         if name.startswith("equal")
         else [Case(points, twin=name) for points in killed]
         for name in TWINS
+        if name != "delete by range"
     }
 
 

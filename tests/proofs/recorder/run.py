@@ -65,9 +65,9 @@ class Case:
 
 @dataclass(slots=True)
 class Outcome:
-    """A case, what was found, and the messages of its first collector."""
+    """A case, what was found, and the messages of its first process."""
 
-    case: Case
+    case: object
     verdict: Verdict
     reached: bool = True
     trace: list[tuple[str, int]] = field(default_factory=list)
@@ -114,8 +114,8 @@ class Recording:
         self._stack.callback(self.redis.close)
         self.mongo: MongoClient[dict[str, Any]] = MongoClient(mongo, serverSelectionTimeoutMS=20_000)
         self._stack.callback(self.mongo.close)
-        redis_port = await self._proxy("redis", Address("127.0.0.1", _port(redis)))
-        mongo_port = await self._proxy("mongo", Address("127.0.0.1", _port(mongo)))
+        redis_port = await self._proxy("redis", Address("127.0.0.1", port_of(redis)))
+        mongo_port = await self._proxy("mongo", Address("127.0.0.1", port_of(mongo)))
         self._config = {
             "data": str(self.folder / "data"),
             "servers": {
@@ -142,16 +142,7 @@ class Recording:
         self.pid = pid
         for gate in self.gates.values():
             gate.begin(pid)
-        self._stack.callback(_kill, pid)
-
-    async def until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait for something that a thread looks at; False if it did not come."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while not await asyncio.to_thread(_calm(condition)):
-                    await asyncio.sleep(0.05)
-                return True
-        return False
+        self._stack.callback(kill, pid)
 
     def entries(self, kind: str) -> int:
         return int(self.redis.xlen(MarketKeys(CONTRACT).stream(kind)))
@@ -164,11 +155,11 @@ class Recording:
         def is_told() -> bool:
             return coverage.find_one(told) is not None and self.entries("book") > 0
 
-        return await self.until(is_told, LIVE_TIMEOUT)
+        return await until(is_told, LIVE_TIMEOUT)
 
     async def struck(self) -> bool:
         """Wait until the collector is struck; False if the point was not reached."""
-        return await self.until(
+        return await until(
             lambda: any(gate.struck.is_set() or gate.stopped.is_set() for gate in self.gates.values()), STRIKE_TIMEOUT
         )
 
@@ -179,11 +170,11 @@ class Recording:
                 gate.release()
                 gate.stopped.clear()
 
-    def kill(self) -> None:
+    def strike(self) -> None:
         """Kill the collector, at no point."""
         for gate in self.gates.values():
             gate.close()
-        _kill(self.pid)
+        kill(self.pid)
         self.kills += 1
 
     def trace(self) -> list[tuple[str, int]]:
@@ -205,7 +196,7 @@ class Recording:
             self._signal(kind, signal.SIGSTOP)
         await asyncio.sleep(1.5)
         if self._case.kill and trouble == self._case.troubles[-1]:
-            self.kill()
+            self.strike()
         if word == "refuse":
             self.gates[kind].closed = False
         elif word == "kill":
@@ -229,7 +220,7 @@ class Recording:
         """End the collector kindly."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
-        gone = await self.until(lambda: not _is_alive(self.pid), 10)
+        gone = await until(lambda: not is_alive(self.pid), 10)
         assert gone, "the collector does not end"
 
     def left(self) -> int:
@@ -289,6 +280,16 @@ async def _play(recording: Recording, case: Case) -> bool:
     return reached
 
 
+async def until(condition: Callable[[], bool], timeout: float) -> bool:
+    """Wait for something that a thread looks at; False if it did not come."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while not await asyncio.to_thread(_calm(condition)):
+                await asyncio.sleep(0.05)
+            return True
+    return False
+
+
 def _calm(condition: Callable[[], Any], otherwise: Any = False) -> Callable[[], Any]:
     """A look at a server that may be away."""
 
@@ -301,19 +302,19 @@ def _calm(condition: Callable[[], Any], otherwise: Any = False) -> Callable[[], 
     return look
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
     return int(
         url.rpartition("@")[2].removeprefix("redis://").removeprefix("mongodb://").partition("/")[0].rpartition(":")[2]
     )

@@ -1,6 +1,7 @@
-"""Broken recorders: each does one thing wrong that the recorder protocol forbids, and must be caught by the proof.
+"""Broken recorders, and a broken archiver: each does one thing wrong that the recorder protocol forbids, and must be
+caught by the proof.
 
-A twin is made in the forked child, by replacing a function of the real collector; the product knows nothing of it.
+A twin is made in the forked child, by replacing a function of the real process; the product knows nothing of it.
 """
 
 from __future__ import annotations
@@ -55,8 +56,17 @@ def equal_or_smaller_is_success() -> None:
     Publisher.publish = publish
 
 
+def delete_by_range() -> None:
+    """The archiver removes whatever lies between the first and the last record that it packed."""
+    from tests.packing import remove_range
+    from tickrouter.history import archive
+
+    archive.remove_packed = remove_range
+
+
 TWINS: Mapping[str, Callable[[], None]] = {
     "acknowledge before storing": acknowledge_before_storing,
     "close at the newest id": close_at_the_newest_id,
     "equal or smaller is success": equal_or_smaller_is_success,
+    "delete by range": delete_by_range,
 }
