@@ -26,14 +26,14 @@ test-all: lint ## The same with the tests that take long, and all proofs.
 	@$(BIN)/pytest -q -m proof tests/proofs
 	@$(BIN)/python -m tests.proofs
 
-proofs: $(VENV)/.installed-dev ## The proofs of the order path; goes on where it was broken off (ARGS="--cells 200 --only singles").
+proofs: $(VENV)/.installed-dev ## The proofs of router and recorder; goes on where it was broken off (ARGS="--cells 200 --only singles").
 	@$(BIN)/python -m tests.proofs $(ARGS)
 
-proofs-recorder: $(VENV)/.installed-dev ## The proof of the recorder: kills, stops and bad moments of servers (ARGS="--cells 20").
-	@$(BIN)/python -m tests.proofs.recorder $(ARGS)
+proofs-recorder: $(VENV)/.installed-dev ## Those of the recorder alone: kills, stops, bad moments of servers, books (ARGS="--cells 20").
+	@$(BIN)/python -m tests.proofs --only recorder,books $(ARGS)
 
 MINUTES ?= 10
-proofs-soak: $(VENV)/.installed-dev ## Random bad days for MINUTES=10 (ARGS="--seed 7").
+proofs-soak: $(VENV)/.installed-dev ## Random bad days, MINUTES=10 for routers and as long for recorders (ARGS="--seed 7").
 	@$(BIN)/python -m tests.proofs --soak $(MINUTES) $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Lint, format, types, import contracts.

@@ -196,11 +196,14 @@ class Collector:
         return [thread.name for thread in self._threads if not thread.is_alive()]
 
     def write_state(self) -> None:
-        """Write what the live view shows, whole or not at all."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self.state()), encoding="utf-8")
-        fresh.replace(self._file)
+        """Write what the live view shows, whole or not at all; a disk that takes nothing stops no recording."""
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._file.with_suffix(".new")
+            fresh.write_text(json.dumps(self.state()), encoding="utf-8")
+            fresh.replace(self._file)
+        except OSError as error:
+            _log.error("state not written", file=str(self._file), error=str(error))
 
     def state(self) -> dict[str, Any]:
         """What there is to say: contracts, sinks, connections, refusals."""

@@ -116,11 +116,14 @@ class SessionOpener:
             return 0, 0
 
     def _keep(self, contract: str, number: int, ms: int) -> None:
-        """Write the number down, whole and on disk, before it is used."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._file(contract).with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as out:
-            json.dump({"session": number, "ms": ms}, out)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(self._file(contract))
+        """Write the number down, whole and on disk, before it is used; a full disk leaves it to the servers alone."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            fresh = self._file(contract).with_suffix(".new")
+            with fresh.open("w", encoding="utf-8") as out:
+                json.dump({"session": number, "ms": ms}, out)
+                out.flush()
+                os.fsync(out.fileno())
+            fresh.replace(self._file(contract))
+        except OSError as error:
+            _log.error("session not kept on disk", contract=contract, session=number, error=str(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -19,6 +20,21 @@ def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return hidden
 
 
+class _MayBeFull:
+    """A file on a disk that may be full: a line that it does not take is lost, and nothing else with it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+
 def configure(service: str, *, level: str = "info", file: Path | None = None) -> None:
     """Set up logging for this process.
 
@@ -27,11 +43,11 @@ def configure(service: str, *, level: str = "info", file: Path | None = None) ->
         level: debug, info, warning or error.
         file: JSON lines go here; without it, readable lines go to stderr.
     """
-    stream: TextIO = sys.stderr
+    stream: TextIO | _MayBeFull = sys.stderr
     renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        stream = file.open("a", buffering=1, encoding="utf-8")
+        stream = _MayBeFull(file.open("a", buffering=1, encoding="utf-8"))
         renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
@@ -43,7 +59,7 @@ def configure(service: str, *, level: str = "info", file: Path | None = None) ->
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)

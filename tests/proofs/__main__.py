@@ -1,4 +1,4 @@
-"""`python -m tests.proofs`: runs the proofs of the order path, prints the table, writes build/proofs.json.
+"""`python -m tests.proofs`: runs the proofs of router and recorder, prints one table, writes build/proofs.json.
 
 Results are kept in build/proofs: what was broken off goes on where it was, unless the code has changed.
 """
@@ -6,6 +6,7 @@ Results are kept in build/proofs: what was broken off goes on where it was, unle
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,9 +16,12 @@ from rich.console import Console
 
 from tests.proofs import forgets, limits, matrix, peers, report, soak
 from tests.proofs.cell import Cell
+from tests.proofs.recorder import prove as recorder
 from tests.proofs.report import Line
 
-PARTS = ("clean", "singles", "pairs", "stops", "forgets", "twins", "limits", "peer")
+MATRIX = ("clean", "singles", "pairs", "stops", "forgets", "twins")
+"""Parts that are made of recorded runs of routers."""
+PARTS = (*MATRIX, "limits", "peer", "recorder", "books")
 LIMITS_SECONDS = 75.0
 
 
@@ -36,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="begin no run after so many minutes; the next call goes on")
     parser.add_argument("--lanes", type=int, default=matrix.LANES, help="runs side by side")
     parser.add_argument("--fresh", action="store_true", help="forget kept results")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="run the soak for so long instead")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="run each soak for so long instead")
     return parser.parse_args()
 
 
@@ -44,6 +48,8 @@ async def _main(arguments: argparse.Namespace, console: Console) -> int:
     with console.status("…") as status:
         if arguments.soak:
             lines = [await _soak(arguments, status.update)]
+            if "recorder" in arguments.only.split(","):
+                lines.append(await recorder.soak(arguments.soak, arguments.seed, status.update))
         else:
             lines = await _proofs(arguments, status.update)
     report.write(lines)
@@ -62,7 +68,8 @@ async def _proofs(arguments: argparse.Namespace, said: Callable[[str], None]) ->
         lanes = matrix.Lanes(store, lanes=arguments.lanes, said=lambda text: said(f"{name}: {text}"))
         lines.append(report.line_of(name, cells, await lanes.run(chosen, deadline=deadline)))
 
-    await column("clean", matrix.clean_cells(), sampled=False)
+    if not set(MATRIX).isdisjoint(only):
+        await column("clean", matrix.clean_cells(), sampled=False)
     if "singles" in only:
         await column("singles", matrix.singles(store.traces))
     if "pairs" in only:
@@ -81,6 +88,11 @@ async def _proofs(arguments: argparse.Namespace, said: Callable[[str], None]) ->
     if "peer" in only:
         said("peer")
         lines.append(_peer_line(await peers.prove_peer()))
+    if "recorder" in only:
+        wanted = {"cells": arguments.cells, "seed": arguments.seed, "deadline": deadline, "fresh": arguments.fresh}
+        lines += await recorder.prove(said, **wanted)
+    if "books" in only:
+        lines += await asyncio.to_thread(recorder.prove_books, said)
     return lines
 
 

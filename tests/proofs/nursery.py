@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -80,6 +81,9 @@ def _live(wish: dict[str, Any], card: Any, run: Any, twin: Any) -> None:
         log = os.open(wish["log"] + ".out", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for target, source in ((0, nothing), (1, log), (2, log)):
             os.dup2(source, target)
+        if wish["file_size"]:
+            # A file that would grow longer is refused its bytes, as a full disk does.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (wish["file_size"], wish["file_size"]))
         os.environ.update(wish["keys"])
         from tickrouter import logs
         from tickrouter.config import Config
@@ -136,8 +140,9 @@ class Nursery:
         twin: str = "",
         service: str = "router",
         level: str = "info",
+        file_size: int = 0,
     ) -> int:
-        """Fork a service; returns its process id."""
+        """Fork a service; returns its process id. With `file_size`, no file of it gets longer."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise RuntimeError("the nursery is not open")
@@ -150,6 +155,7 @@ class Nursery:
             "twin": twin,
             "service": service,
             "level": level,
+            "file_size": file_size,
         }
         async with self._lock:
             process.stdin.write(json.dumps(wish).encode() + b"\n")

@@ -96,7 +96,7 @@ def write(lines: Iterable[Line], file: Path = FILE) -> None:
 
 def show(lines: Sequence[Line], console: Console) -> None:
     """Print the table, and what does not hold."""
-    table = Table(title="Proofs of the order path", title_justify="left")
+    table = Table(title="Proofs", title_justify="left")
     for column, right in (("proof", False), ("runs", True), ("failures", True), ("holds", False), ("", False)):
         table.add_column(column, justify="right" if right else "left")
     for line in lines:

@@ -125,7 +125,8 @@ class Way:
     def _take(self, frame: str) -> None:
         for fact in self._adapter.decode(frame.encode(), self._now):
             if isinstance(fact, BookDiff | BookSnapshot):
-                self._look(self._pipeline.take(self._meddle(fact) if self._meddle is not None else fact, self._now))
+                told = self._meddle(fact) if self._meddle is not None else fact
+                self._look(self._pipeline.take([told], self._now))
 
     def _look(self, items: Sequence[Any]) -> None:
         for item in items:

@@ -44,6 +44,15 @@ def pairs() -> list[Case]:
     return [Case(troubles=pair, kill=kill) for pair in product(TROUBLES, repeat=2) for kill in (False, True)]
 
 
+def disks() -> list[Case]:
+    """A disk that is full at once, or soon, while a server is away for so long that more waits than memory holds."""
+    return [
+        Case(troubles=(trouble,), file_size=size, lasting=lasting)
+        for trouble in TROUBLES
+        for size, lasting in ((2_000, 10.0), (20_000, 3.0))
+    ]
+
+
 def twins() -> dict[str, list[Case]]:
     """For each broken recorder, cases of which one at least has to catch it."""
     point = Point("mongo:insert", 8, "after")

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +35,29 @@ ENDS = 5
 """A collector that ends while a server lags behind leaves the rest to the next one: so often there may be one."""
 SCRIPTS = {Script("publish").digest: "publish", Script("renew").digest: "renew"}
 
-Trouble = Literal["kill redis", "stop redis", "refuse redis", "kill mongo", "stop mongo", "refuse mongo", "stranger"]
-TROUBLES: tuple[Trouble, ...] = ("kill redis", "stop redis", "refuse redis", "kill mongo", "stop mongo", "refuse mongo")
+Trouble = Literal[
+    "kill redis",
+    "stop redis",
+    "refuse redis",
+    "fill redis",
+    "kill mongo",
+    "stop mongo",
+    "refuse mongo",
+    "stranger",
+]
+TROUBLES: tuple[Trouble, ...] = (
+    "kill redis",
+    "stop redis",
+    "refuse redis",
+    "fill redis",
+    "kill mongo",
+    "stop mongo",
+    "refuse mongo",
+)
+OWN = frozenset({"kill", "stop", "fill"})
+"""Troubles for which a run has a server of its own."""
+FULL = "1"
+"""Bytes that a full Redis may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +70,8 @@ class Case:
         troubles: of servers, in this order, while it records.
         kill: kill it in the middle of the last trouble.
         twin: a broken recorder.
+        file_size: bytes that a file of the collector may have, as if the disk were full then; 0 for any number.
+        lasting: seconds that a trouble lasts.
     """
 
     points: tuple[Point, ...] = ()
@@ -56,10 +79,14 @@ class Case:
     troubles: tuple[Trouble, ...] = ()
     kill: bool = False
     twin: str = ""
+    file_size: int = 0
+    lasting: float = 1.5
 
     def __str__(self) -> str:
         parts = [*(str(point) for point in self.points), *self.troubles]
-        parts += [f"stopped for {self.stop:g} s"] * bool(self.stop) + ["and killed"] * self.kill
+        parts += [f"stopped for {self.stop:g} s"] * bool(self.stop)
+        parts += [f"disk full at {self.file_size} B"] * bool(self.file_size)
+        parts += [f"for {self.lasting:g} s"] * (self.lasting != Case.lasting) + ["and killed"] * self.kill
         return ", ".join(parts) or "clean"
 
 
@@ -97,7 +124,7 @@ class Recording:
     async def open(self, number: int) -> None:
         """Servers of its own where one is to suffer, and the proxies."""
         self.folder.mkdir(parents=True)
-        wanted = {trouble.split()[-1] for trouble in self._case.troubles if trouble.split()[0] in ("kill", "stop")}
+        wanted = {trouble.split()[-1] for trouble in self._case.troubles if trouble.split()[0] in OWN}
         for kind, make in (("redis", redis_server), ("mongo", mongo_server)):
             if kind in wanted:
                 server = make(self.folder / kind)
@@ -125,7 +152,7 @@ class Recording:
             },
             "venues": {"btcturk": {"card": "card", "hosts": {"socket": self._world.venue.socket}}},
             "record": {"contracts": [CONTRACT], "book_levels": DEPTH, "book_interval_ms": 0},
-            "recorder": {"backfill": False},
+            "recorder": {"backfill": False, **({"queue": 100, "spill_mb": 1} if self._case.file_size else {})},
             "streams": dict.fromkeys(("tick", "trade", "book", "feed"), 10_000_000),
         }
 
@@ -137,7 +164,13 @@ class Recording:
     async def start(self) -> None:
         """Start a collector."""
         pid = await self._world.nursery.birth(
-            self._config, {}, self.folder / "collector.log", twin=self._case.twin, service="collector", level="debug"
+            self._config,
+            {},
+            self.folder / "collector.log",
+            twin=self._case.twin,
+            service="collector",
+            level="debug",
+            file_size=self._case.file_size,
         )
         self.pid = pid
         for gate in self.gates.values():
@@ -192,15 +225,19 @@ class Recording:
             self.gates[kind].close()
         elif word == "kill":
             self.own[kind].kill()
+        elif word == "fill":
+            await asyncio.to_thread(self.redis.config_set, "maxmemory", FULL)
         else:
             self._signal(kind, signal.SIGSTOP)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(self._case.lasting)
         if self._case.kill and trouble == self._case.troubles[-1]:
             self.strike()
         if word == "refuse":
             self.gates[kind].closed = False
         elif word == "kill":
             await asyncio.to_thread(self.own[kind].start)
+        elif word == "fill":
+            await asyncio.to_thread(self.redis.config_set, "maxmemory", "0")
         elif word == "stop":
             self._signal(kind, signal.SIGCONT)
 
@@ -318,21 +355,3 @@ def port_of(url: str) -> int:
     return int(
         url.rpartition("@")[2].removeprefix("redis://").removeprefix("mongodb://").partition("/")[0].rpartition(":")[2]
     )
-
-
-async def run_all(
-    world: World, cases: Sequence[Case], lanes: int, said: Callable[[Outcome], Awaitable[None] | None]
-) -> list[Outcome]:
-    """Run cases side by side."""
-    gate = asyncio.Semaphore(lanes)
-
-    async def one(case: Case) -> Outcome:
-        async with gate:
-            try:
-                outcome = await run_case(world, case)
-            except AssertionError as error:
-                outcome = Outcome(case, Verdict([str(error)]))
-            said(outcome)
-            return outcome
-
-    return list(await asyncio.gather(*(one(case) for case in cases)))
