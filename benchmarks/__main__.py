@@ -57,7 +57,8 @@ class Bench:
         return collecting.measure_contracts(self.redis, self.folder, self.rounds)
 
     def order(self) -> Iterator[Figure]:
-        return order_path.measure("order", self.redis, self.mongo_url, self.folder, self.rounds)
+        bounds = {"target": 0.8, "floor": 1.0}
+        return order_path.measure("order", self.redis, self.mongo_url, self.folder, self.rounds, **bounds)
 
     def order_private_feed(self) -> Iterator[Figure]:
         return order_path.measure(
@@ -65,9 +66,11 @@ class Bench:
         )
 
     def order_slow_venue(self) -> Iterator[Figure]:
-        return order_path.measure(
-            "order_slow_venue", self.redis, self.mongo_url, self.folder, self.rounds, latency_ms=SLOW_VENUE_MS
-        )
+        bounds = {"latency_ms": SLOW_VENUE_MS, "target": 1.02, "floor": 1.05}
+        return order_path.measure("order_slow_venue", self.redis, self.mongo_url, self.folder, self.rounds, **bounds)
+
+    def order_rate(self) -> Iterator[Figure]:
+        return order_path.measure_rate(self.redis, self.mongo_url, self.folder, self.rounds, latency_ms=SLOW_VENUE_MS)
 
     def limiter(self) -> Iterator[Figure]:
         return limiter.measure(self.redis, self.rounds)
@@ -88,6 +91,7 @@ BENCHES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "order_slow_venue": Bench.order_slow_venue,
     "frames": Bench.frames,
     "latency": Bench.latency,
+    "order_rate": Bench.order_rate,
     "collector": Bench.collector,
     "collector_mongo": Bench.collector_mongo,
     "collector_contracts": Bench.collector_contracts,

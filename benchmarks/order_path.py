@@ -12,6 +12,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -33,10 +34,14 @@ ORDERS = 300
 """Orders in a series."""
 WARM = 100
 """Orders before the first series, uncounted."""
+FLOOD = 2000
+"""Orders at once, where it is the rate that counts."""
 PATIENCE = 30.0
 PRICE = "100"
 BIDS, ASKS = [("99.00", "1000000")], [("200.00", "1000000")]
 _UNLIMITED = 1_000_000
+LEAST_RATE = 1000.0
+"""Orders a second that one router has to take to a venue of 20 ms."""
 
 
 class Strategy:
@@ -62,9 +67,7 @@ class Strategy:
             RuntimeError: it was not accepted.
         """
         client_oid = uuid.uuid4().hex
-        fields = {"id": uuid.uuid4().hex, "account": self._account, "action": "place", "client_oid": client_oid}
-        fields |= {"contract": CONTRACT, "type": "limit", "side": "b", "price": PRICE, "amount": "0.5"}
-        command = hiredis.pack_command(("XADD", self._keys.orders, "*", "d", pack_map(fields)))
+        command = self._place(client_oid)
         self._wait_for_more()
         began = time.perf_counter()
         self._sends.send_packed_command([command])
@@ -81,6 +84,32 @@ class Strategy:
                 raise RuntimeError(f"{client_oid} is {statuses[-1]}")
             self._wait_for_more()
 
+    def flood(self, count: int) -> float:
+        """Place so many orders at once; orders a second, until the last acceptance was read.
+
+        Raises:
+            RuntimeError: one was not accepted.
+        """
+        waiting = {uuid.uuid4().hex for _ in range(count)}
+        commands = [self._place(client_oid) for client_oid in waiting]
+        began = time.perf_counter()
+        self._sends.send_packed_command([b"".join(commands)])
+        while waiting:
+            self._wait_for_more()
+            answer = self._hears.read_response()
+            if answer is None:
+                raise RuntimeError(f"no event of {len(waiting)} orders")
+            for self._seen, (_, data) in _entries(answer):
+                event = unpack_map(data)
+                if event.get("status") == "New":
+                    waiting.discard(event["client_oid"])
+                elif event.get("client_oid") in waiting and event.get("status") != "PendingNew":
+                    raise RuntimeError(f"an order is {event.get('status')}: {event.get('reason')}")
+        ended = time.perf_counter()
+        for _ in commands:
+            self._sends.read_response()
+        return count / (ended - began)
+
     def cancel_all(self) -> None:
         """Cancel what rests, and wait until it is gone."""
         fields = {"id": uuid.uuid4().hex, "account": self._account, "action": "cancel_all"}
@@ -93,6 +122,13 @@ class Strategy:
         for connection in (self._sends, self._hears):
             connection.disconnect()
         self._client.close()
+
+    def _place(self, client_oid: str) -> bytes:
+        """The XADD of a place."""
+        fields = {"id": uuid.uuid4().hex, "account": self._account, "action": "place", "client_oid": client_oid}
+        fields |= {"contract": CONTRACT, "type": "limit", "side": "b", "price": PRICE, "amount": "0.5"}
+        packed: bytes = hiredis.pack_command(("XADD", self._keys.orders, "*", "d", pack_map(fields)))
+        return packed
 
     def _wait_for_more(self) -> None:
         command = ("XREAD", "COUNT", "100", "BLOCK", "5000", "STREAMS", self._keys.events, self._seen)
@@ -155,6 +191,8 @@ def measure(
     *,
     latency_ms: float = 0.0,
     private_feed: bool = False,
+    target: float | None = None,
+    floor: float | None = None,
 ) -> Iterator[Figure]:
     """The figures of one setting; the two ways take turns within a round.
 
@@ -167,8 +205,32 @@ def measure(
         latency_ms: that the venue spends on a request, half of it after executing.
         private_feed: the router also listens to the venue's private socket, which may tell of an order before its
             answer is back; without it, the answer is what counts.
+        target: aimed at, of the order path's p50 over the bare post's.
+        floor: what it has to reach.
     """
-    folder = folder / name
+    with _running(redis, mongo_url, folder / name, latency_ms, private_feed=private_feed) as (ours, bare):
+        series = _series(ours, bare, rounds)
+    yield from _figures(name, *series, target, floor)
+
+
+def measure_rate(redis: Server, mongo_url: str, folder: Path, rounds: int, *, latency_ms: float) -> Iterator[Figure]:
+    """Orders a second through one router, all commands in the queue at once; for the arguments see `measure`."""
+    with _running(redis, mongo_url, folder / "order_rate", latency_ms, private_feed=False) as (ours, _):
+        ours.skip()
+        runs = []
+        for number in range(rounds + 1):
+            rate = ours.flood(FLOOD if number else WARM)
+            ours.cancel_all()
+            if number:
+                runs.append(rate)
+    yield Figure("order_rate.slow_venue", "1/s", "higher", tuple(runs), floor=LEAST_RATE)
+
+
+@contextmanager
+def _running(
+    redis: Server, mongo_url: str, folder: Path, latency_ms: float, *, private_feed: bool
+) -> Iterator[tuple[Strategy, BarePost]]:
+    """A router at a venue, and both ways to place."""
     accounts = (demo_account(), demo_account())
     with start_simulator(folder, limits=False, latency_ms=latency_ms, accounts=accounts) as venue:
         venue.book("BTCUSDT", BIDS, ASKS)
@@ -181,11 +243,10 @@ def measure(
             venue.keys = accounts[1].keys
             ours, bare = Strategy(redis.url, routed), BarePost(venue)
             try:
-                series = _series(ours, bare, rounds)
+                yield ours, bare
             finally:
                 ours.close()
                 bare.close()
-    yield from _figures(name, *series)
 
 
 def _series(ours: Strategy, bare: BarePost, rounds: int) -> tuple[list[list[float]], list[list[float]]]:
@@ -203,13 +264,15 @@ def _series(ours: Strategy, bare: BarePost, rounds: int) -> tuple[list[list[floa
     return found
 
 
-def _figures(name: str, ours: list[list[float]], bare: list[list[float]]) -> Iterator[Figure]:
+def _figures(
+    name: str, ours: list[list[float]], bare: list[list[float]], target: float | None, floor: float | None
+) -> Iterator[Figure]:
     middle, tail = [], []
     for way, rounds in (("router", ours), ("bare_post", bare)):
         middle.append(Figure(f"{name}.{way}.p50", "ms", "lower", tuple(median(times) * 1e3 for times in rounds)))
         tail.append(Figure(f"{name}.{way}.p99", "ms", "lower", tuple(_p99(times) * 1e3 for times in rounds)))
     yield from (middle[0], tail[0], middle[1], tail[1])
-    yield ratios(f"{name}.against_bare_post", *middle, "lower")
+    yield ratios(f"{name}.against_bare_post", middle[0], middle[1], "lower", target, floor)
 
 
 def _p99(times: list[float]) -> float:
