@@ -57,7 +57,7 @@ WRITERS = frozenset(
 )
 """Messages that change something in Redis or at the venue. A kill at any other leaves what a kill before the next of
 these leaves, so pairs are made of these."""
-_VENUE = ("http:", "socket:")
+VENUE = ("http:", "socket:")
 MOST_WRITERS, MOST_OTHERS = 16, 1
 """How many messages of one name are points: what repeats in the background for ever has to end somewhere."""
 PAIR_FAULTS = ("none", "reply lost")
@@ -78,7 +78,7 @@ def points_of(
     found = []
     for name, times in seen.items():
         is_writer = name in WRITERS
-        if (writers_only and not is_writer) or (with_fault and not (is_writer or name.startswith(_VENUE))):
+        if (writers_only and not is_writer) or (with_fault and not (is_writer or name.startswith(VENUE))):
             continue
         phases: Sequence[Phase] = PHASES if is_writer or not name.startswith("redis:") else ("before", "after")
         if (writers_only or with_fault) and name.startswith("redis:"):

@@ -42,8 +42,14 @@ def test_every_fault_without_a_kill_breaks_nothing(store: Store) -> None:
     holds(run(store, matrix.clean_cells()))
 
 
+def differs(cell: Cell) -> bool:
+    """False for a question to Redis or MongoDB that a router asks the same way whatever it is to do."""
+    (point,) = cell.points
+    return cell.kind == "place" or point.name in matrix.WRITERS or point.name.startswith(matrix.VENUE)
+
+
 def test_a_kill_at_any_message_breaks_nothing(store: Store) -> None:
-    cells = [cell for cell in matrix.singles(store.traces) if cell.fault == "none"]
+    cells = [cell for cell in matrix.singles(store.traces) if cell.fault == "none" and differs(cell)]
     results = run(store, cells)
     holds(results)
     assert sum(result.reached for result in results) > 0.9 * len(cells)

@@ -16,8 +16,8 @@ from services.stack.state import StackState
 from tests.integration.stack.running import PROGRAMS, ROOT, Up
 from tests.waiting import until
 
-ENDS_WITHIN = 15.0
-"""Seconds for an ordered end here, where four workers' processes share two cores; alone it takes under 5 (README)."""
+ENDS_WITHIN = 5.0
+"""Seconds for an ordered end (README)."""
 
 
 @pytest.fixture
