@@ -24,7 +24,7 @@ from tests.proofs.stops import prove_stop
 from tests.proofs.world import World, world
 from tests.simulation import ROOT
 
-LANES = 20
+LANES = 32
 """Runs side by side: each waits most of its time, for leases, windows and looks."""
 RUNS_A_WORLD = 700
 """Runs after which the servers are started afresh: the venue's listings get slower with each order it has seen."""
@@ -203,7 +203,7 @@ def twins(traces: Mapping[str, Mapping[str, int]], seed: int) -> dict[str, list[
     alone, stopped, forgotten, clean = singles(traces), stops(traces), forgets(traces), clean_cells()
     pools = {
         "journal after sending": [cell for cell in alone if cell.fault == "none" and _is_at(cell, "http:POST order")],
-        "sign again on waking": [cell for cell in stopped if _is_at(cell, "redis:step", 4)],
+        "sign again on waking": [cell for cell in stopped if _is_at(cell, "redis:admit", 4)],
         "resend on timeout": [cell for cell in clean if cell.fault in ("reply lost", "html, done", "late answer")],
         "absence believed at once": [cell for cell in clean if cell.fault in ("hidden by half", "late by half")],
         "no epoch": [cell for cell in forgotten if cell.column in ("rollbacks", "rollbacks, killed")],
