@@ -129,3 +129,18 @@ def test_what_cannot_be_done_is_said_in_one_line(up: Up, arguments: list[str], s
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert status == 2 or len(done.stderr.strip().splitlines()) == 1
+
+
+def test_status_accounts_for_every_record_of_the_running_collector(up: Up) -> None:
+    found = rows(up, "status")
+    assert {(row["sink"], row["kind"]) for row in found} >= {
+        (s, k) for s in ("redis", "mongo") for k in ("tick", "trade")
+    }
+    for row in found:
+        parts = ("stored", "queued", "spilled", "refused", "given_up")
+        assert row["received"] == sum(row[name] for name in parts) > 0
+
+
+def test_the_running_collectors_day_is_covered_and_audited(up: Up) -> None:
+    assert "live" in {row["state"] for row in rows(up, "coverage", BTC)}
+    assert all(row["problems"] == [] for row in rows(up, "audit", BTC))
