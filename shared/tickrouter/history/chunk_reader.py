@@ -78,6 +78,7 @@ class ChunkReader:
 
     def __init__(self, db: Database[Document], kind: str, contract: str) -> None:
         """Nothing is read yet."""
+        self.db = db
         self._chunks = db["chunks"]
         self._kind = kind
         self._contract = contract

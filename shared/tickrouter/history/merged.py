@@ -21,6 +21,7 @@ from tickrouter.history.chunk_reader import Chunk, ChunkReader
 from tickrouter.history.connection import Document
 from tickrouter.history.documents import ARCHIVED_PERIOD, COLLECTIONS
 from tickrouter.history.names import PLACE
+from tickrouter.history.superseded import Superseded
 
 if TYPE_CHECKING:
     from tickrouter.history.columns import Columns
@@ -181,6 +182,8 @@ class Merged:
         self._names = names
         self._page = page
         self._whole = whole
+        # What has no place in the stream is told by time alone.
+        self._superseded = Superseded(reader.db) if kind == "trade" and isinstance(order, ByTime) else None
 
     def stretches(self, start: Position) -> Iterator[list[Document] | Columns]:
         """All records from a position on.
@@ -194,6 +197,8 @@ class Merged:
         while position is not None:
             documents, behind = self._order.page(position, size)
             size = self._page
+            if self._superseded is not None:
+                documents = self._superseded.documents(documents)
             chunks = self._order.chunks(position, behind)
             if chunks:
                 position = yield from self._merge(position, behind, documents, chunks)
@@ -212,11 +217,14 @@ class Merged:
         told = 0
         names = self._stored(chunks, is_alone=not documents and _apart(chunks))
         loading = self._reader.loading(chunks, names, whole=self._whole)
-        for chunk, columns in zip(chunks, loading, strict=True):
+        for chunk, loaded in zip(chunks, loading, strict=True):
             bound = max(start, order.begins(chunk))
             upto = bisect_left(keys, bound)
             yield from self._told(documents[told:upto], parts, bound)
             told = upto
+            columns = loaded
+            if loaded is not None and chunk.backfilled and self._superseded is not None:
+                columns = self._superseded.rows(chunk, loaded)
             if columns is None:
                 return bound
             fresh = order.sorted(columns)
@@ -226,11 +234,10 @@ class Merged:
 
     def _stored(self, chunks: list[Chunk], *, is_alone: bool) -> Collection[str] | None:
         """The columns to be read: with the place where rows of several sources have to be told apart."""
-        if self._names is None or is_alone:
+        has_doubles = self._kind == "trade" and any(chunk.backfilled for chunk in chunks)
+        if self._names is None or (is_alone and not has_doubles):
             return self._names
-        more = {"period"} if self._kind == "bar" else set()
-        if self._kind == "trade" and any(chunk.backfilled for chunk in chunks):
-            more.add("trade_id")
+        more = {"period"} if self._kind == "bar" else {"trade_id"} if has_doubles else set()
         return {*self._names, *PLACE, *more}
 
     def _told(self, documents: list[Document], parts: list[Columns], bound: Position | None) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import accumulate
 
 import numpy as np
+import pyarrow as pa
 
 from tickrouter.history.columns import Array
 from tickrouter.history.names import TEXTS, WHOLE
@@ -20,8 +21,9 @@ class Slots:
         self._parts = [slice(end - count, end) for end, count in zip(ends, rows, strict=True)]
         total = ends[-1] if ends else 0
         numbers = [name for name in names if name not in TEXTS]
-        # One block: numpy asks for huge pages from 4 MB on, and fetching small ones costs more than decoding.
-        block = np.empty(total * len(numbers))
+        # From Arrow's pool, which keeps what is let go for the next reading: fetching fresh pages from the system costs
+        # as much as decoding into them.
+        block = np.frombuffer(pa.allocate_buffer(total * len(numbers) * 8), np.float64)
         self._arrays: dict[str, Array] = {
             name: block[total * place : total * (place + 1)].view(np.int64 if name in WHOLE else np.float64)
             for place, name in enumerate(numbers)

@@ -17,6 +17,7 @@ from tickrouter.history import queries
 from tickrouter.history.archive import Archive
 from tickrouter.history.queries import History
 from tickrouter.history.sink import MarketWriter, Row
+from tickrouter.history.superseded import Superseded
 from tickrouter.model.book import Book
 from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
@@ -246,3 +247,74 @@ def test_two_packers_at_once_change_nothing_for_readers(db: Any) -> None:
     archive = Archive(db, "tick", C, ROWS)
     archive.settle()
     assert list(History[Tick](db, "tick", C, 0)) == records
+
+
+def read_after_the_fact(db: Any) -> list[Trade]:
+    """Ten trades, of which four were read after the fact, all archived."""
+    records = [trade(number) for number in range(0, 40, 4)]
+    records = [Trade(one.time, one.price, 0.5, "b", one.trade_id, C, "live") for one in records]
+    for index in (1, 3, 5, 7):
+        records[index] = Trade(records[index].time, 1.0, 0.5, "b", records[index].trade_id, C, "backfill")
+    rows = [Row("trade", None if one.source == "backfill" else place(index), one) for index, one in enumerate(records)]
+    writer = MarketWriter(db)
+    writer.write(rows)
+    writer.tell_through({(C, "trade"): place(COUNT)})
+    assert Archive(db, "trade", C, ROWS).pack(FOREVER, FOREVER).rows == len(records)
+    return records
+
+
+def came_live(db: Any, one: Trade, later: int) -> Trade:
+    """The same trade out of the stream, received at another time."""
+    live = Trade(one.time + later, one.price, 0.5, "b", one.trade_id, C, "live")
+    MarketWriter(db).write([Row("trade", place(COUNT - 1), live)])
+    return live
+
+
+@pytest.mark.parametrize("later", [-7 * MS, 3600_000 * MS])
+def test_a_live_copy_of_an_archived_backfilled_trade_is_told_alone(db: Any, later: int) -> None:
+    records = read_after_the_fact(db)
+    late = records[3]
+    live = came_live(db, late, later)
+    expected = sorted([one for one in records if one is not late] + [live], key=lambda one: one.time)
+    history: History[Trade] = History(db, "trade", C, 0)
+    assert list(history) == expected
+    assert History[Trade](db, "trade", C, 0, None, ("trade_id",)).to_numpy()["trade_id"].tolist() == [
+        one.trade_id for one in expected
+    ]
+    assert [row["trade_id"] for row in History[Trade](db, "trade", C, 0, None, ("trade_id",)).rows()] == [
+        one.trade_id for one in expected
+    ]
+    assert list(History[Trade](db, "trade", C, late.time, late.time + 1)) == []
+    MarketWriter(db).tell_through({(C, "trade"): place(2 * COUNT)})
+    assert Archive(db, "trade", C, ROWS).pack(FOREVER, FOREVER).chunks == 1
+    assert list(history) == expected
+    assert db.trades.count_documents({}) == 0
+
+
+def test_a_live_copy_that_comes_while_somebody_reads_is_not_told_behind_the_other(db: Any) -> None:
+    records = read_after_the_fact(db)
+    for number in range(600):  # more than a first page of documents, behind what is archived
+        MarketWriter(db).write([Row("trade", place(400 + number), trade(1000 + number))])
+    reading = iter(History[Trade](db, "trade", C, 0))
+    seen = [next(reading) for _ in range(len(records))]
+    came_live(db, records[3], 3600_000 * MS)
+    seen += list(reading)
+    told = [one.trade_id for one in seen]
+    assert len(told) == len(set(told)) == len(records) + 600
+
+
+def test_a_packer_between_two_looks_of_a_reader_hides_nothing(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = read_after_the_fact(db)
+    late = records[3]
+    live = came_live(db, late, -7 * MS)
+    original = Superseded.rows
+    packed = []
+
+    def rows(self: Superseded, chunk: Any, columns: Any) -> Any:
+        if not packed:
+            packed.append(Archive(db, "trade", C, ROWS).pack(FOREVER, FOREVER))
+        return original(self, chunk, columns)
+
+    monkeypatch.setattr(Superseded, "rows", rows)
+    found = list(History[Trade](db, "trade", C, 0))
+    assert found == sorted([one for one in records if one is not late] + [live], key=lambda one: one.time)
