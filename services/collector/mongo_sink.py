@@ -16,10 +16,12 @@ from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import StorageError
 from tickrouter.history.coverage import CoverageWriter, claim_id
 from tickrouter.history.sink import MarketWriter, Row, Stored, Written
+from tickrouter.model.book import Book
 from tickrouter.model.coverage import Claim, Note, Opening, State
-from tickrouter.model.feed import Feed
+from tickrouter.model.tick import Tick
+from tickrouter.model.trade import Trade
 
-from .item import Item
+from .item import LEDGER, Item
 from .outage import Outage
 from .repair import Read, Repair
 from .sink_queue import SinkQueue
@@ -205,8 +207,8 @@ class MongoSink(threading.Thread):
             self._ledger.tell(self._notes(self._writer.write(rows)))
 
     def _store_records(self, batch: Sequence[Item]) -> None:
-        items = [item for item in batch if not isinstance(item.record, Claim | Opening)]
-        rows = [Row(item.kind, item.id, item.record) for item in items if not isinstance(item.record, _UNSTORED)]
+        items = [item for item in batch if item.kind not in LEDGER]
+        rows = [Row(item.kind, item.id, item.record) for item in items if isinstance(item.record, _STORED)]
         if not rows:
             return
         done = self._writer.write(rows)
@@ -238,7 +240,7 @@ class MongoSink(threading.Thread):
             if isinstance(item.record, Claim):
                 claims[claim_id(item.record)] = item.record
         self._ledger.tell(list(claims.values()))
-        self._queue.settle(stored=[item for item in batch if isinstance(item.record, Claim | Opening)])
+        self._queue.settle(stored=[item for item in batch if item.kind in LEDGER])
 
     def _tell_through(self) -> None:
         try:
@@ -268,7 +270,7 @@ def _up_to_opening(batch: Sequence[Item]) -> Sequence[Item]:
     return batch
 
 
-_UNSTORED = (Feed, Claim, Opening)
+_STORED = (Tick, Trade, Book)
 
 
 def _note(row: Row, now: int, state: State, note: Note, cause: str) -> Claim | None:

@@ -7,6 +7,9 @@ read after the fact and never stood in a stream.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
@@ -30,6 +33,10 @@ _HEAD = ("contract", "time", "exchange_time")
 _VALUES: dict[type[Record], tuple[str, ...]] = {
     kind: tuple(name for name in kind.__struct_fields__ if name not in _HEAD) for kind in KINDS.values()
 }
+# All of them in one call: a look-up by name for each costs as much as all else here.
+_READ: dict[type[Record], Callable[[Any], tuple[Any, ...]]] = {
+    kind: attrgetter(*names) for kind, names in _VALUES.items()
+}
 _SOURCE_FIELDS = ("contract", "exchange_time", "price", "size", "side", "trade_id")
 _NS_PER_MS = 1_000_000
 
@@ -47,9 +54,9 @@ def document_id(record: MarketRecord, ms: int | None, n: int | None) -> str:
     Raises:
         InvalidValue: a tick or a book without an entry id.
     """
-    if isinstance(record, Trade):
+    if type(record) is Trade:
         return f"{record.contract}#t{record.trade_id}"
-    if isinstance(record, Bar):
+    if type(record) is Bar:
         return f"{record.contract}#{record.period}#{record.time}"
     if ms is None or n is None:
         raise InvalidValue("ms", f"a {type(record).__name__} has no other key than its entry id")
@@ -71,14 +78,20 @@ def to_document(record: MarketRecord, ms: int | None = None, n: int | None = Non
         "_id": document_id(record, ms, n),
         "contract": record.contract,
         "time": record.time,
-        "at": DatetimeMS(record.time // _NS_PER_MS),
+        "at": _at(record.time // _NS_PER_MS),
         "ms": ms,
         "n": n,
         "exchange_time": None if isinstance(record, Bar) else record.exchange_time,
     }
-    for name in _VALUES[type(record)]:
-        document[name] = getattr(record, name)
+    kind = type(record)
+    document.update(zip(_VALUES[kind], _READ[kind](record), strict=True))
     return document
+
+
+@lru_cache(maxsize=16)
+def _at(ms: int) -> DatetimeMS:
+    """What comes together is of few milliseconds."""
+    return DatetimeMS(ms)
 
 
 def from_document(kind: str, document: Document) -> Record:
