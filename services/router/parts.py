@@ -72,6 +72,7 @@ class Parts:
 
     def take_up(self) -> int:
         """Go on with what earlier tenures left, as the journal and MongoDB's copy show it; how many orders."""
+        self._desk.venue.drain_returns()
         self._learn()
         lanes = [self._desk.add(order) for order in self._desk.journal.open_orders()]
         if self._desk.epoch.is_new:

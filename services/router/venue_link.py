@@ -46,7 +46,7 @@ class VenueLink:
         self._http = http
         self.permits = permits
         self._stop = stop
-        self._returns: queue.SimpleQueue[Grant] = queue.SimpleQueue()
+        self._returns = permits.owed
         self._log = logs.get("venue")
 
     def permit(self, endpoint: str, wanted: Callable[[], bool] = lambda: True) -> Grant | None:
@@ -125,13 +125,21 @@ class VenueLink:
             with suppress(queue.Empty):
                 grant = self._returns.get(timeout=LONGEST_WAIT)
                 self._stop.wait(RETURN_AFTER)
-                self.permits.give_back(grant)
+                self._give_back(grant)
 
     def drain_returns(self) -> None:
-        """Return what is left at the end."""
+        """Return what is left, at the end and before the next tenure asks for anything."""
         with suppress(queue.Empty, StorageError):
             while True:
-                self.permits.give_back(self._returns.get_nowait())
+                self._give_back(self._returns.get_nowait())
+
+    def _give_back(self, grant: Grant) -> None:
+        """Return permits; those that Redis does not take now are owed until it does."""
+        try:
+            self.permits.give_back(grant)
+        except StorageError:
+            self._returns.put(grant)
+            raise
 
     def ask(self, build: Build, read: Read[T]) -> T:
         """A read: permits, stamp, send; signed again once where the venue calls the stamp invalid.

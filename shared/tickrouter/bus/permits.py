@@ -9,6 +9,7 @@ with each life of the server, and nothing is granted to whoever does not know it
 
 from __future__ import annotations
 
+import queue
 import secrets
 import time
 from collections.abc import Callable
@@ -79,6 +80,8 @@ class Permits:
         self._take = Script("clock", "permit", mark=venue)
         self._return = Script("clock", "permit_return", mark=venue)
         self._memory = permit(venue, _MEMORY, "server")
+        self.owed: queue.SimpleQueue[Grant] = queue.SimpleQueue()
+        """Grants whose answers are back, and which Redis does not know as returned yet: they outlive a tenure."""
         self._life = b""
         self._latest: dict[int, tuple[Grant, float]] = {}
         self._held = int(held * _MICROS)
