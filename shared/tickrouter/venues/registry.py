@@ -40,10 +40,15 @@ def trading_adapter(card: Card, *, key: tuple[str, str], socket_key: tuple[str, 
         socket_key: the same for the private socket, where the account has one.
 
     Raises:
-        ConfigError: the card names an adapter that does not exist, or a key is malformed.
+        ConfigError: the card names an adapter that does not exist, or what its adapter cannot do, or a key is malformed.
     """
     if card.adapter not in _TRADING:
         raise ConfigError(f"card {card.name}: adapter: no {card.adapter!r}; there are: {', '.join(sorted(_TRADING))}")
+    if card.capabilities.native_amend:
+        # An amend would be a cancel and a place all the same: nobody is to rely on anything else.
+        raise ConfigError(
+            f"card {card.name}: capabilities.native_amend: the adapter {card.adapter} has no such request"
+        )
     return _TRADING[card.adapter](card, key, socket_key)
 
 
