@@ -40,7 +40,7 @@ def trading_adapter(card: Card, *, key: tuple[str, str], socket_key: tuple[str, 
         socket_key: the same for the private socket, where the account has one.
 
     Raises:
-        ConfigError: the card names an adapter that does not exist, or what its adapter cannot do, or a key is malformed.
+        ConfigError: no such adapter, or one that cannot do what the card promises, or a malformed key.
     """
     if card.adapter not in _TRADING:
         raise ConfigError(f"card {card.name}: adapter: no {card.adapter!r}; there are: {', '.join(sorted(_TRADING))}")
