@@ -1,4 +1,4 @@
-"""After a gap: past trades by REST, inside the permits that all processes share, and the proof that none is lacking."""
+"""After a gap: past trades and bars by REST, and the proof that no trade is lacking."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tickrouter.model.contract import Contract
 from tickrouter.transport.http import HttpClient
 from tickrouter.venues.base import MarketAdapter
 
+from .asker import Asker
+from .bar_backfill import BarBackfill
 from .pipeline import Pipeline
 from .proven import Proven
 
@@ -28,8 +30,6 @@ BACK_NS = 3600 * 1_000_000_000
 """Holes that are older are left to themselves: a venue's list of past trades is short."""
 TRIES = 30
 """Looks at one hole, after which it is left to itself."""
-COOLDOWN = 10.0
-"""Seconds without a request after a refusal that names no time."""
 
 _log = logs.get("backfill")
 
@@ -50,8 +50,8 @@ class Backfiller(threading.Thread):
         """Args: hand_over: takes what was found to the thread that owns the contract's pipeline."""
         super().__init__(name=f"backfill-{next(iter(pipelines))}", daemon=True)
         self._adapter = adapter
-        self._http = http
-        self._permits = permits
+        self._asker = Asker(http, permits)
+        self._bars = BarBackfill(adapter, self._asker, db)
         self._pipelines = dict(pipelines)
         self._db = db
         self._hand_over = hand_over
@@ -75,7 +75,8 @@ class Backfiller(threading.Thread):
         if pipeline.wants_trades and self._ask(contract):
             pipeline.wants_trades = False
         now = self._clock.now()
-        for hole in holes(coverage(self._db, contract, "trade", now - BACK_NS, now)):
+        lacking = holes(coverage(self._db, contract, "trade", now - BACK_NS, now))
+        for hole in lacking:
             key = contract, hole.start
             if hole.end >= now or self._looks[key] >= TRIES:
                 continue
@@ -83,9 +84,10 @@ class Backfiller(threading.Thread):
             if (found := proof(self._db, contract, hole.start, hole.end)) is not None:
                 self._looks[key] = TRIES
                 self._hand_over([Proven(contract, hole.start, hole.end, found)])
+        self._bars.look_after(contract, lacking, now)
 
     def _ask(self, contract: str) -> bool:
-        """One request for past trades; False if there is no permit now.
+        """One request for past trades; False if there is no permit now, or the venue wants quiet.
 
         Raises:
             StorageError: no permit to be had, so nothing was sent.
@@ -93,15 +95,8 @@ class Backfiller(threading.Thread):
         """
         name = Contract.parse(contract)
         request = self._adapter.trades_request(name)
-        grant = self._permits.take(request.endpoint)
-        if isinstance(grant, float):
-            return False
-        try:
-            answer = self._http.send(request)
-        finally:
-            self._permits.give_back(grant)
-        if answer.status in (418, 429):
-            self._permits.cool_down(request.endpoint, answer.retry_after or COOLDOWN)
+        answer = self._asker.ask(request)
+        if answer is None:
             return False
         self._hand_over(self._adapter.past_trades(answer, name, self._clock.now()))
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -59,10 +59,34 @@ class BarStore:
             self._tell({"late": seen})
         return written
 
+    def take(self, minutes: Sequence[Bar]) -> int:
+        """Put the venue's own bars of one minute in the place of ours, and make the longer ones around them anew.
+
+        Args:
+            minutes: by time, of minutes that are over.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            StorageError: MongoDB did not answer; may be repeated.
+        """
+        if not minutes:
+            return 0
+        start, end = minutes[0].time, minutes[-1].time + _MINUTE
+        known = {bar.time: bar for bar in stored_bars(self._db, self._contract, "1m", start, end)}
+        written = self._put([bar for bar in minutes if bar != known.get(bar.time)])
+        return written + self._lengthen(start, end, self._position()[0] or 0)
+
     def _make(self, start: int, end: int, made: int) -> int:
         """Write the bars of start <= time < end (whole minutes, ns), and the longer ones around that are over."""
         trades = trades_of(self._db, self._contract, start, end)
         written = sum(self._write(period, resample(trades, period), start, end) for period in ("1s", "1m"))
+        return written + self._lengthen(start, end, made)
+
+    def _lengthen(self, start: int, end: int, made: int) -> int:
+        """Make the longer bars around start <= time < end that are over at `made`, out of the minutes."""
+        written = 0
         for period in _LONGER:
             length = PERIODS[period]
             low, high = start - start % length, min(end + -end % length, made - made % length)
@@ -114,6 +138,9 @@ class BarStore:
     def _write(self, period: str, bars: list[Bar], start: int, end: int) -> int:
         known = {bar.time: bar for bar in stored_bars(self._db, self._contract, period, start, end)}
         fresh = [bar for bar in bars if _is_news(bar, known.get(bar.time))]
+        return self._put(fresh)
+
+    def _put(self, fresh: list[Bar]) -> int:
         if not fresh:
             return 0
         documents = [to_document(bar) for bar in fresh]
@@ -125,9 +152,10 @@ class BarStore:
 
 
 def _is_news(bar: Bar, known: Bar | None) -> bool:
-    """True unless it stands there, the venue gave it (which does not count trades), or it was made from more trades."""
-    if known is None:
-        return True
+    """True unless it stands there, the venue gave it or a part of it (which does not count trades) and not of the new
+    one, or it was made from more trades."""
+    if known is None or bar.trades is None:
+        return bar != known
     return known.trades is not None and (bar.trades or 0) >= known.trades and bar != known
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tickrouter.core.market import MarketFact
+from tickrouter.model.bar import Bar
 from tickrouter.model.contract import Contract
 from tickrouter.venues.request import Answer, Request
 
@@ -35,6 +36,16 @@ class MarketAdapter(Protocol):
 
     def past_trades(self, answer: Answer, contract: Contract, now: int) -> list[MarketFact]:
         """What its answer says, oldest first. Raises nothing."""
+
+    def bars_request(self, contract: Contract, start: int, end: int) -> Request:
+        """The call for the venue's own bars of one minute, start <= time < end, ns, both whole minutes."""
+
+    def past_bars(self, answer: Answer, contract: Contract, start: int, end: int) -> list[Bar]:
+        """What its answer says of that time, oldest first.
+
+        Raises:
+            Unreadable: it cannot be read.
+        """
 
     def turn_sides(self) -> None:
         """The sides of the socket's trades are the other way round than the card says."""

@@ -22,9 +22,11 @@ from tickrouter.core.market import (
     TradeSeen,
 )
 from tickrouter.errors import InvalidValue
+from tickrouter.model.bar import Bar
 from tickrouter.model.contract import Contract
 from tickrouter.model.record import SIZE_ROUNDED, STATISTIC_ROUNDED, Level
 from tickrouter.model.trade import Side, Trade
+from tickrouter.venues.btcturk.klines import bars_request, read_bars
 from tickrouter.venues.btcturk.levels import LevelTexts, read_changes, read_levels
 from tickrouter.venues.btcturk.numbers import NotRepresentable, Text, price, size
 from tickrouter.venues.btcturk.plain import LONGEST_ID, Meaning, read_diff, read_start, read_ticker, read_trade
@@ -106,6 +108,7 @@ class BtcturkMarket:
 
     def __init__(self, card: Card, contracts: Iterable[Contract]) -> None:
         self._host = card.hosts.public
+        self._graph = card.hosts.graph
         self._contracts = {contract.symbol: str(contract) for contract in contracts}
         self._symbols = {name: symbol for symbol, name in self._contracts.items()}
         # Taker side in 421/422: live matching and the documentation disagree, so the card says (section 9).
@@ -146,6 +149,18 @@ class BtcturkMarket:
     def past_trades(self, answer: Answer, contract: Contract, now: int) -> list[MarketFact]:
         """What its answer says, oldest first. Raises nothing."""
         return read_trades(answer, contract, now)
+
+    def bars_request(self, contract: Contract, start: int, end: int) -> Request:
+        """The call for the venue's own bars of one minute, start <= time < end, ns, both whole minutes."""
+        return bars_request(self._graph, contract, start, end)
+
+    def past_bars(self, answer: Answer, contract: Contract, start: int, end: int) -> list[Bar]:
+        """What its answer says of that time, oldest first.
+
+        Raises:
+            Unreadable: it cannot be read.
+        """
+        return read_bars(answer, contract, start, end)
 
     def turn_sides(self) -> None:
         """The sides of the socket's trades are the other way round than the card says (section 9)."""
