@@ -10,9 +10,10 @@ from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.subscribe import last_entry
 from tickrouter.client_base import ClientBase
 from tickrouter.errors import InvalidValue
-from tickrouter.history import bar_store, queries
+from tickrouter.history import queries
+from tickrouter.history.bar_query import Bars
+from tickrouter.history.complete import require_whole
 from tickrouter.history.queries import History
-from tickrouter.model.bar import Bar
 from tickrouter.model.book import Book
 from tickrouter.model.contract import Contract
 from tickrouter.model.feed import Feed
@@ -88,33 +89,55 @@ class MarketClient(ClientBase):
         """
         return self._stored_record(contract, kind, None)
 
-    def as_of(self, contract: str, time: Moment, kind: str = "ticks") -> Tick | Trade | Book | None:
+    def as_of(
+        self, contract: str, time: Moment, kind: str = "ticks", complete: bool = False
+    ) -> Tick | Trade | Book | None:
         """The state at a moment: the last record that was received then or before, archived or not; None before all.
 
         `as_of(contract, time, "books")` is the order book at a time.
 
+        Args:
+            contract: any accepted name.
+            time: see `ticks`.
+            kind: `ticks`, `trades` or `books`.
+            complete: `HistoryGap` where something is missing or unknown between that record and the moment: another
+                may have come.
+
         Raises:
             InvalidValue: no such name, moment or kind.
             StorageError: MongoDB did not answer.
+            HistoryGap: with `complete`.
         """
-        return self._stored_record(contract, kind, nanoseconds("time", time))
+        moment = nanoseconds("time", time)
+        found = self._stored_record(contract, kind, moment)
+        if complete:
+            since = 0 if found is None else found.time
+            require_whole(self._db(), str(Contract.parse(contract)), _KINDS[kind], since, moment)
+        return found
 
-    def bars(self, contract: str, period: str, start: Moment, end: Moment | None = None) -> Iterator[Bar]:
+    def bars(
+        self, contract: str, period: str, start: Moment, end: Moment | None = None, complete: bool = False
+    ) -> Bars:
         """Bars with start <= time < end: stored ones, then those that the newest trades make, the running one included.
+
+        Go through them, or take `.to_numpy()`, `.to_pandas()`, `.to_arrow()`, `.to_polars()`; `.coverage` says what
+        there is of their trades.
 
         Args:
             contract: any accepted name.
             period: `1s`, `1m`, `5m`, `1h` or `1d`; all begin at multiples of it since 1970 UTC.
             start: see `ticks`; 0 is the beginning.
             end: the same; None for all there is.
+            complete: `HistoryGap` where trades of that time are missing or unknown.
 
         Raises:
             InvalidValue: no such name, moment or period.
             StorageError: while going through it, MongoDB did not answer.
+            HistoryGap: while going through it, with `complete`.
         """
         name = str(Contract.parse(contract))
         last = None if end is None else nanoseconds("end", end)
-        return bar_store.bars(self._db(), name, period, nanoseconds("start", start), last)
+        return Bars(self._db(), name, period, nanoseconds("start", start), last, complete)
 
     @overload
     def history(

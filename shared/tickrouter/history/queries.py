@@ -10,16 +10,15 @@ from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from tickrouter.core.coverage import holes
-from tickrouter.errors import HistoryGap, InvalidValue, StorageError, TickrouterError
+from tickrouter.errors import InvalidValue, StorageError, TickrouterError
 from tickrouter.history.chunk_reader import ChunkReader
+from tickrouter.history.complete import require_whole
 from tickrouter.history.connection import Document
 from tickrouter.history.coverage import coverage
 from tickrouter.history.documents import COLLECTIONS, KINDS, from_document
 from tickrouter.history.merged import PAGE, ByPlace, ByTime, Merged
 from tickrouter.history.names import LEVEL, PLACE
 from tickrouter.model.coverage import Interval
-from tickrouter.model.moment import utc
 from tickrouter.model.record import Record
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class History(Generic[R_co]):
                 for document in stretch:
                     yield {"time": document["time"]} | {name: read(document) for name, read in self._readers.items()}
             else:
-                frames, names = _frames(), ("time", *self.columns)
+                frames, names = frames_module(), ("time", *self.columns)
                 values = [frames.chosen(stretch, name).to_list() for name in names]
                 yield from (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
 
@@ -130,7 +129,7 @@ class History(Generic[R_co]):
 
     def _arrays(self, *, whole: bool) -> Iterator[Columns]:
         """The columns, stretch by stretch; with `whole` for somebody who joins them all."""
-        _frames()
+        frames_module()
         from tickrouter.history.columns import from_documents, stored_names
 
         for stretch in self._stretches(self.columns, whole=whole):
@@ -148,7 +147,7 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: numpy is not installed, or a part is archived and pyarrow is not.
         """
-        found: dict[str, Any] = _frames().to_numpy(self._arrays(whole=True), self.columns)
+        found: dict[str, Any] = frames_module().to_numpy(self._arrays(whole=True), self.columns)
         return found
 
     def to_pandas(self) -> pd.DataFrame:
@@ -159,7 +158,7 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: pandas is not installed.
         """
-        frame: pd.DataFrame = _frames().to_pandas(self._arrays(whole=True), self.columns)
+        frame: pd.DataFrame = frames_module().to_pandas(self._arrays(whole=True), self.columns)
         return frame
 
     def to_arrow(self) -> Any:
@@ -168,7 +167,7 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: pyarrow is not installed.
         """
-        return _frames().to_arrow(self.batches(), self.columns)
+        return frames_module().to_arrow(self.batches(), self.columns)
 
     def to_polars(self) -> Any:
         """The columns as a `polars.DataFrame`, with `time` as Datetime[ns, UTC].
@@ -176,12 +175,12 @@ class History(Generic[R_co]):
         Raises:
             TickrouterError: polars or pyarrow is not installed.
         """
-        return _frames().to_polars(self.batches(), self.columns)
+        return frames_module().to_polars(self.batches(), self.columns)
 
     def _stretches(self, columns: tuple[str, ...] | None, *, whole: bool = False) -> Iterator[list[Document] | Columns]:
         """Records of some columns, None for all: documents, or arrays where they are archived."""
-        if self._complete and (lacking := holes(self.coverage)):
-            raise HistoryGap(_lacking(self.contract, self.kind, lacking))
+        if self._complete:
+            require_whole(self._db, self.contract, self.kind, self.start, self.end)
         fields = names = None
         if columns is not None:
             levels = {name: match for name in columns if (match := LEVEL.match(name))}
@@ -279,12 +278,6 @@ def newest(db: Database[Document], kind: str, contract: str, until: int | None =
     return max(stored, key=lambda one: one[0])[1] if stored else None
 
 
-def _lacking(contract: str, kind: str, lacking: list[Interval]) -> str:
-    first = lacking[0]
-    more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-    return f"{contract} {kind}: {first.state} from {utc(first.start)} to {utc(first.end)}: {first.cause}{more}"
-
-
 def _known_kind(kind: str) -> str:
     if kind not in KINDS:
         raise InvalidValue("kind", f"{kind!r} is not one of {', '.join(KINDS)}")
@@ -303,7 +296,12 @@ def _reader(kind: str, column: str) -> Callable[[Document], Any]:
     raise InvalidValue("columns", f"{column!r} is not one of {', '.join(names)}{levels}")
 
 
-def _frames() -> Any:
+def frames_module() -> Any:
+    """The room of numpy and the frames, which are extras.
+
+    Raises:
+        TickrouterError: numpy is not installed.
+    """
     try:
         from tickrouter.history import frames
     except ImportError as error:

@@ -1,0 +1,27 @@
+"""Answers that have to be whole: what the ledger calls missing or unknown is an error."""
+
+from __future__ import annotations
+
+from pymongo.database import Database
+
+from tickrouter.core.coverage import holes
+from tickrouter.errors import HistoryGap
+from tickrouter.history.connection import Document
+from tickrouter.history.coverage import coverage
+from tickrouter.model.moment import utc
+
+
+def require_whole(db: Database[Document], contract: str, kind: str, start: int, end: int | None) -> None:
+    """See to it that nothing of start <= time < end (ns; None: as far as collectors have spoken) is lacking.
+
+    Raises:
+        HistoryGap: something is missing or unknown; the text says what and why.
+        StorageError: MongoDB did not answer.
+    """
+    lacking = holes(coverage(db, contract, kind, start, end))
+    if not lacking:
+        return
+    first = lacking[0]
+    more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    span = f"{first.state} from {utc(first.start)} to {utc(first.end)}"
+    raise HistoryGap(f"{contract} {kind}: {span}: {first.cause}{more}")
