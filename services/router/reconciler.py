@@ -11,7 +11,7 @@ from tickrouter.core.facts import Executed, Seen, VenueFill, VenueOrder
 from tickrouter.core.order_events import first_event
 from tickrouter.core.reconcile import adopted, difference, twin_id
 from tickrouter.core.recovery import SECOND
-from tickrouter.errors import VenueError
+from tickrouter.errors import StorageError, VenueError
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.order import Status
@@ -41,6 +41,7 @@ class Reconciler:
         self._is_known = is_known
         self._mark = mark
         self._foreign: set[str] = set()
+        self._is_unanswered = False
         self._told: dict[str, str] = {}
         self._since: dict[Contract, int] = {}
         self._tried: dict[Contract, float] = {}
@@ -92,10 +93,13 @@ class Reconciler:
         except VenueError as error:
             self._log.warning("not compared", contract=str(contract), error=str(error))
             return
+        self._is_unanswered = False
         for order in orders:
             self._order(order, at_start)
         for fill in fills:
             self._fill(fill)
+        if self._is_unanswered:
+            return
         self._since[contract] = now - self._desk.proof.lag - SETTLE
         if began > self._desk.quiet_until:
             self._desk.looked_through(contract)
@@ -141,7 +145,9 @@ class Reconciler:
 
     def _unknown(self, found: VenueOrder) -> None:
         client_oid = found.client_oid.replace("-", "").lower()
-        ours = len(client_oid) == 32 and (client_oid.startswith(self._mark) or self._is_known(client_oid))
+        ours = len(client_oid) == 32 and (client_oid.startswith(self._mark) or self._copy_knows(client_oid))
+        if ours is None:
+            return
         if ours:
             self._adopt(found, client_oid, "orphan", "ours by its client id; the journal does not know it")
         elif found.exchange_oid not in self._foreign:
@@ -158,6 +164,17 @@ class Reconciler:
                     reason=reason,
                 )
             )
+
+    def _copy_knows(self, client_oid: str) -> bool | None:
+        """MongoDB's word; None while it does not answer: then the same orders are looked at again the next time."""
+        if self._is_unanswered:
+            return None
+        try:
+            return self._is_known(client_oid)
+        except StorageError as error:
+            self._is_unanswered = True
+            self._log.warning("whose orders these are is asked again", error=str(error))
+            return None
 
     def _adopt(
         self, found: VenueOrder, client_oid: str, alarm: str, text: str, parent: str | None = None

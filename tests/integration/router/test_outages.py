@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
+from tests.integration.router.test_reconciliation import order_by_hand
 from tests.mongo_gate import MongoGate
 from tests.routing import Routing, routing
 from tests.simulation import ROOT, Simulation
@@ -92,3 +95,26 @@ def test_places_are_denied_while_the_venues_clock_is_not_known(
         assert denied.reason is not None
         assert denied.reason.kind == "clock"
         assert venue.ledger()["orders"] == []
+
+
+@pytest.mark.long
+def test_whose_order_it_is_can_wait_for_mongodb_and_orders_cannot(
+    venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
+) -> None:
+    """An order whose id looks like one of ours, and MongoDB does not say: the account is routed all the same."""
+    gate = MongoGate(urlsplit(mongo_url).port or 0)
+    often = {"router": {"reconcile_interval": 0.5, "egress": unique}}
+    try:
+        with routing(venue, tmp_path / "r", unique, redis_url=redis_url, mongo_url=gate.url, **often) as router:
+            router.start()
+            router.wait(router.place("b", "90", "1"), "New")
+            gate.struck.set()
+            order_by_hand(venue, "d" * 32)
+            until(lambda: "is asked again" in router.log, 30)
+            router.wait(router.place("b", "91", "1"), "New")
+            assert router.log.count('"routing"') == 1
+            assert not [event for event in router.events() if event.type == "foreign"]
+            gate.struck.clear()
+            until(lambda: [event for event in router.events() if event.type == "foreign"], 40)
+    finally:
+        gate.close()
