@@ -78,16 +78,19 @@ class Collecting:
     def wait_drained(self) -> None:
         """Wait until both sinks keep pace again: all that was received by now is stored."""
         now = time.time_ns()
+        try:
+            until(lambda: not self._behind(now), 40)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self._behind(now)}, {self.state()}") from error
 
-        def is_drained() -> bool:
-            return (
-                all(
-                    one.end > now for name in self.contracts for kind in KINDS for one in self.coverage(kind, name)[-1:]
-                )
-                and self._waiting() < PACE
-            )
-
-        until(is_drained, 40)
+    def _behind(self, moment: int) -> list[str]:
+        """Claims that do not reach up to a moment yet, and records that wait."""
+        told = {(kind, name): self.coverage(kind, name)[-1:] for name in self.contracts for kind in KINDS}
+        found = [
+            f"{kind} of {name}: {last}" for (kind, name), last in told.items() if not last or last[0].end <= moment
+        ]
+        waiting = self._waiting()
+        return found + [f"{waiting} records wait"] * (waiting >= PACE)
 
     def _waiting(self) -> int:
         accounts = [account for kinds in self.state()["sinks"].values() for account in kinds.values()]

@@ -153,7 +153,8 @@ class Link(asyncio.Protocol):
                 asyncio.get_running_loop().call_soon(self.answered, rest)
         client = self._client
         if self._gate.hits(name, number, "after"):
-            self._strike(name, number, "after", lambda: client.write(message))
+            # It may have been held for so long that nobody waits for it any more.
+            self._strike(name, number, "after", lambda: None if client.is_closing() else client.write(message))
         elif self._gate.wants_reset(name):
             client.write(message[: len(message) // 2])
             asyncio.get_running_loop().call_soon(self._reset)

@@ -94,8 +94,8 @@ async def outcome_of(place: World, case: AnyCase) -> Outcome:
     """Run one case; what it did not get through is wrong too."""
     try:
         return await (run_packing(place, case) if isinstance(case, Packing) else run_case(place, case))
-    except AssertionError as error:
-        return Outcome(case, Verdict([str(error)]))
+    except Exception as error:
+        return Outcome(case, Verdict([f"the run broke off: {type(error).__name__}: {error}"]))
 
 
 async def prove(
