@@ -27,8 +27,9 @@ from tickrouter.config import Recording
 from tickrouter.core.entry_ids import EntryId
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
-from tickrouter.history.coverage import CoverageWriter
-from tickrouter.history.sink import MarketWriter, Stored, behind
+from tickrouter.history.coverage import CoverageWriter, claims_of
+from tickrouter.history.sink import MarketWriter, Row, Stored, behind
+from tickrouter.model.coverage import Claim
 from tickrouter.model.trade import Trade
 from tickrouter.venues.card import load_card
 
@@ -40,7 +41,7 @@ CHANNELS = load_card(ROOT / "configs/venues/btcturk.yaml").channels
 class Room:
     """Both sinks of one contract, without a reader."""
 
-    def __init__(self, folder: Path, redis: Server, mongo_url: str, name: str) -> None:
+    def __init__(self, folder: Path, redis: Server, mongo_url: str, name: str, *, gives_back: bool = True) -> None:
         self.name = name
         self.redis = connect(redis.url)
         self.client = connect_mongo(mongo_url)
@@ -61,7 +62,7 @@ class Room:
             takeovers,
             clock,
             lease_ms=400,
-            surplus=self.surplus,
+            surplus=self.surplus if gives_back else None,
         )
         ledger = CoverageWriter(database(self.client, name))
 
@@ -80,6 +81,11 @@ class Room:
 
     def surplus(self, contract: str, kind: str, after: EntryId, below: int, count: int) -> Sequence[Stored]:
         return behind(database(self.client, self.name), kind, contract, after, below, count)
+
+    def notes(self) -> list[Claim]:
+        """What the ledger says of the stream alone."""
+        found = claims_of(database(self.client, self.name), C, "trade", 0, None)
+        return [claim for claim in found if claim.note == "redis"]
 
     def announce(self) -> None:
         """What the reader does when a session begins."""
@@ -201,6 +207,30 @@ def test_a_document_that_holds_something_else_is_refused_and_kept(room: Room) ->
     found = room.writer.highest(C, ("trade",))
     assert found[0] == room.session().number
     assert room.account("mongo")["stored"] == 1
+
+
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_what_mongodb_alone_has_is_given_back_to_redis_or_noted(
+    tmp_path: Path, own_redis: Server, mongo_url: str, unique: str, gives_back: bool
+) -> None:
+    first = Room(tmp_path, own_redis, mongo_url, unique)
+    first.announce()
+    both, alone = first.trades(3), first.trades(2)
+    first.put(both)
+    first.until_settled()
+    first.stop()
+    first.writer.write([Row("trade", item.id, item.record) for item in alone if isinstance(item.record, Trade)])
+    second = Room(tmp_path, own_redis, mongo_url, unique, gives_back=gives_back)
+    second.announce()
+    until(lambda: second.writer.through(C, ("trade",)).get("trade") == both[-1].id)
+    until(lambda: gives_back or second.notes())
+    second.stop()
+    assert second.stream() == packed([*both, *alone] if gives_back else both)
+    expected = [] if gives_back else [("missing", alone[0].id, alone[1].id, 2)]
+    assert [(note.state, note.first, note.last, note.count) for note in second.notes()] == expected
+    for room in (first, second):
+        room.client.drop_database(unique)
+        room.client.close()
 
 
 def test_what_redis_alone_had_is_handed_to_mongodb(
