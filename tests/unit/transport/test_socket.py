@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from tickrouter.errors import SocketClosed
-from tickrouter.transport.socket import Socket
+from tickrouter.transport.socket import READ, Socket
 
 
 @contextmanager
@@ -88,3 +88,23 @@ def test_sending_after_close_raises() -> None:
         assert not socket.has_more()
         with pytest.raises(SocketClosed):
             socket.send("x")
+
+
+def test_a_read_that_took_all_that_had_arrived_is_known_as_one() -> None:
+    asked = threading.Event()
+
+    def long_then_short(connection: ServerConnection) -> None:
+        connection.send("x" * 200_000)
+        asked.wait(5.0)
+        connection.send("short")
+
+    with server(long_then_short) as url, Socket.connect(url, 2.0) as socket:
+        reads = []
+        while not (found := socket.recv_all(2.0)):
+            reads.append(socket.is_emptied)
+        assert len(found[0]) == 200_000
+        # Where a read is as long as can be, more may have arrived.
+        assert reads.count(False) <= 200_000 // READ
+        asked.set()
+        assert socket.recv_all(2.0) == [b"short"]
+        assert socket.is_emptied
