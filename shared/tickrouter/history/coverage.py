@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from tickrouter.core.coverage import opened, paint
 from tickrouter.errors import StorageError
 from tickrouter.history.connection import Document
+from tickrouter.history.names import EXPIRED
 from tickrouter.model.coverage import Claim, Interval, Opening
 
 LEASE_NS = 2_000_000_000
@@ -122,8 +123,10 @@ def coverage(db: Database[Document], contract: str, kind: str, start: int, end: 
     Raises:
         StorageError: MongoDB did not answer.
     """
-    kind = "trade" if kind == "bar" else kind  # bars are as whole as the trades that they are made of
-    claims = claims_of(db, contract, kind, start, end)
+    claims = claims_of(db, contract, "trade" if kind == "bar" else kind, start, end)
+    if kind == "bar":
+        # Bars are as whole as the trades that they are made of, but kept for a time of their own.
+        claims = [claim for claim in claims if claim.name != EXPIRED] + claims_of(db, contract, kind, start, end)
     last = max((claim.end for claim in claims if not claim.note), default=start)
     return paint(claims, start, last if end is None else end)
 

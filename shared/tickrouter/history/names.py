@@ -14,3 +14,5 @@ WHOLE: Final = frozenset({"time", "exchange_time", "sequence", "trades", "flags"
 """Columns of whole numbers, int64."""
 TEXTS: Final = frozenset({"source", "side", "trade_id", "period"})
 """Columns of text. All others are float64."""
+EXPIRED: Final = "expired"
+"""Name of the claim that speaks of what retention removed."""

@@ -11,13 +11,19 @@ import pytest
 
 from services.archiver.main import Archiver
 from services.archiver.packer import Packer
-from tests.integration.archive.test_history import COUNT, MS, TIME, C, book, stored, tick, trade
+from tests.integration.archive.test_history import COUNT, MS, TIME, C, book, place, stored, tick, trade
 from tests.waiting import until
 from tickrouter.clock import SystemClock
 from tickrouter.config import Archive, Config, Recording, Servers
-from tickrouter.errors import StorageError
+from tickrouter.errors import HistoryGap, StorageError
+from tickrouter.history.archive import Archive as Archive_
+from tickrouter.history.audit import audit
 from tickrouter.history.connection import connect, database
+from tickrouter.history.coverage import CoverageWriter, coverage
 from tickrouter.history.queries import History
+from tickrouter.history.retention import remove_before
+from tickrouter.history.series import Series
+from tickrouter.model.coverage import Claim
 
 HOUR = 3_600_000_000_000
 
@@ -67,6 +73,61 @@ def test_each_kind_is_kept_as_long_as_it_is_told(db: Any) -> None:
     found = {kind: sum(1 for _ in History[Any](db, kind, C, 0)) for kind in kinds}
     assert found == {"tick": 0, "trade": COUNT, "book": COUNT}
     assert expiring.progress.expired == COUNT + 1
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_is_kept_no_longer_is_missing_in_every_answer_and_explained_to_the_audit(db: Any, archived: bool) -> None:
+    records = stored(db, "tick")
+    first, last = place(0), place(COUNT - 1)
+    end = TIME + HOUR
+    CoverageWriter(db).tell(
+        [Claim(end, C, kind, 1, "all", "live", TIME, end, "recorded", first, last, COUNT) for kind in ("tick", "trade")]
+    )
+    if archived:
+        one = packer(db, TIME + 48 * HOUR, hot_hours=1, wait_hours=0)
+        while one.step():
+            pass
+    assert list(History[Any](db, "tick", C, TIME, end, complete=True)) == records
+    assert audit(db, C, "tick", 0, 2**62).problems == ()
+    for now in (30 * 24 * HOUR, 31 * 24 * HOUR):
+        packer(db, TIME + now, enabled=False, keep_days={"tick": 1, "bar": 20}).step()
+    history: History[Any] = History(db, "tick", C, TIME, end)
+    assert list(history) == []
+    assert [(one.state, one.cause) for one in history.coverage] == [("missing", "kept no longer")]
+    with pytest.raises(HistoryGap, match="kept no longer"):
+        list(History[Any](db, "tick", C, TIME, end, complete=True))
+    found = audit(db, C, "tick", 0, 2**62)
+    assert (found.problems, found.excused) == ((), COUNT)
+
+
+def test_a_chunk_that_stays_is_not_called_missing(db: Any) -> None:
+    stored(db, "tick")
+    end = TIME + HOUR
+    CoverageWriter(db).tell(
+        [Claim(end, C, "tick", 1, "all", "live", TIME, end, "recorded", place(0), place(COUNT - 1), COUNT)]
+    )
+    Archive_(db, "tick", C, 100).pack(TIME * 2, TIME * 2)
+    second = Archive_(db, "tick", C, 200)
+    second.pack(TIME * 2, TIME * 2)
+    reaches = TIME + 50 * MS  # into the second chunk
+    assert remove_before(db, Series(C, "tick"), reaches) == 100
+    kept = [one.time for one in History[Any](db, "tick", C, 0)]
+    assert len(kept) == COUNT - 100
+    states = [(one.state, one.end) for one in coverage(db, C, "tick", TIME, end)]
+    assert states == [("missing", min(kept)), ("live", end)]
+
+
+def test_bars_are_kept_for_a_time_of_their_own(db: Any) -> None:
+    end = TIME + HOUR
+    claim = Claim(end, C, "trade", 1, "all", "live", TIME, end, "recorded")
+    CoverageWriter(db).tell([claim])
+    stored(db, "trade")
+    remove_before(db, Series(C, "trade"), TIME * 2)
+    assert [one.state for one in coverage(db, C, "trade", TIME, end)] == ["missing"]
+    assert [one.state for one in coverage(db, C, "bar", TIME, end)] == ["live"]
+    db.bars.insert_one({"_id": "x", "contract": C, "period": "1m", "time": TIME, "ms": None, "n": None})
+    remove_before(db, Series(C, "bar"), TIME + HOUR // 2)
+    assert [one.state for one in coverage(db, C, "bar", TIME, end)] == ["missing", "live"]
 
 
 def test_one_damaged_chunk_holds_up_nothing_else(db: Any) -> None:
