@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.collector.item import FEED, Item
+from services.collector.main import collect_garbage_rarely
 from services.collector.mongo_sink import MongoSink
 from services.collector.pipeline import Pipeline
 from services.collector.reader import Inlet, Reader
@@ -70,6 +71,7 @@ class NoHistory(MarketWriter):
 
 def main(asked: argparse.Namespace) -> None:
     """Record until the input ends."""
+    collect_garbage_rarely()
     folder = Path(asked.folder)
     logs.configure("collector", file=folder / "collector.log")
     root = Path(__file__).resolve().parents[1]

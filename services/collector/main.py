@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -49,6 +50,7 @@ SESSION_TIMEOUT = 0.4
 """Seconds that MongoDB has to name the last session: while it is asked, nobody renews the fresh lease."""
 STATE_EVERY = 1.0
 """Seconds between two writings of the state file."""
+YOUNG_OBJECTS = 20_000
 PATIENCE = 2.0
 """Seconds that the sinks have to write what is queued when the process ends."""
 
@@ -61,6 +63,7 @@ def run(config: Config, contracts: Sequence[str] | None = None) -> int:
     Raises:
         ConfigError: nothing to record, or a contract's venue is not in the configuration.
     """
+    collect_garbage_rarely()
     collector = Collector(config, [Contract.parse(name) for name in contracts or config.record.contracts])
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,6 +79,11 @@ def run(config: Config, contracts: Sequence[str] | None = None) -> int:
             return 1
     collector.stop()
     return 0
+
+
+def collect_garbage_rarely() -> None:
+    """Let the interpreter look for cycles after more new objects: of a batch's records none is alive by then."""
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 class Collector:

@@ -123,13 +123,14 @@ class Pipeline:
         if self.session is not self._told or self._is_down:
             self._greet(items, now)
         heard: set[str] = set()
+        keeps_ticks = "tick" in self._kinds
         # By exact type, the frequent ones first: isinstance asks the class's own class.
         for fact in facts:
             if type(fact) is TickerSeen:
                 if "tick" not in heard:
                     self._hear(items, "tick", now, heard)
-                if (tick := self._merge.on_ticker(fact, now)) is not None:
-                    self._keep_tick(items, tick, now)
+                if (tick := self._merge.on_ticker(fact, now)) is not None and keeps_ticks:
+                    self._add(items, "tick", tick, now)
             elif type(fact) is BookDiff or type(fact) is BookSnapshot:
                 if "book" not in heard:
                     self._hear(items, "book", now, heard)

@@ -80,7 +80,7 @@ class SinkQueue:
         self._told: dict[tuple[str, ...], Item] = {}
         """Of a full queue, what the ledger has to be told all the same: the latest word of each claim."""
         self._taken: dict[int, Item] = {}
-        self._begun: Sequence[Item] | None = None
+        self._begun: tuple[Sequence[Item], Counter[str]] | None = None
         self._is_from_spill = False
         self._since: float | None = None
         self._tail_since = 0.0
@@ -93,7 +93,7 @@ class SinkQueue:
     def put(self, items: Sequence[Item]) -> None:
         """Append; where the bounds are passed, an interval is given up."""
         with self._news:
-            self._count(items, "received", "queued")
+            self._count(_by_kind(items), "received", "queued")
             self._append(items)
             self._news.notify()
 
@@ -105,10 +105,11 @@ class SinkQueue:
         with self._news:
             if self._is_waiting():
                 return False
-            self._count(items, "received", "queued")
+            counts = _by_kind(items)
+            self._count(counts, "received", "queued")
             self._since = self._now()
             self._hold(items)
-            self._begun = items
+            self._begun = items, counts
             return True
 
     def wait(self, timeout: float) -> bool:
@@ -132,15 +133,15 @@ class SinkQueue:
         """Say what became of records that were taken."""
         with self._news:
             was = "spilled" if self._is_from_spill else "queued"
-            if stored is self._begun:
+            if self._begun is not None and stored is self._begun[0]:
                 # All that was begun is stored, as nearly always: no look at each.
                 self._taken = {}
-                self._move(stored, was, "stored")
+                self._move(self._begun[1], was, "stored")
                 stored = ()
             self._begun = None
             for items, name in ((stored, "stored"), (refused, "refused"), (given_up, "given_up")):
                 own = [item for item in items if self._taken.pop(id(item), None) is not None]
-                self._move(own, was, name)
+                self._move(_by_kind(own), was, name)
                 if name == "given_up":
                     self._losses += losses_of(own)
             if self._is_from_spill and not self._taken and self._spill is not None:
@@ -166,7 +167,7 @@ class SinkQueue:
             self._begin_spilling()
             self._flush()
             left = [*self._head, *self._tail, *(() if self._is_from_spill else self._taken.values())]
-            self._move(left, "queued", "given_up")
+            self._move(_by_kind(left), "queued", "given_up")
             if left:
                 _log.error("records are lost with the end of the process", lost=str(losses_of(left)))
             self._head, self._tail, self._taken = deque(), [], {}
@@ -279,7 +280,7 @@ class SinkQueue:
         except OSError as error:
             _log.error("the spill cannot be written, records stay in memory", error=str(error))
             return False
-        self._move(items, "queued", "spilled")
+        self._move(_by_kind(items), "queued", "spilled")
         while self._end == "oldest" and not spill.fits(0) and spill:
             self._give_up_spilled(spill)
         return True
@@ -287,7 +288,7 @@ class SinkQueue:
     def _give_up_spilled(self, spill: Spill) -> None:
         """The oldest segment; what the sink has in hand is the sink's."""
         if self._is_from_spill:
-            self._move(self._taken.values(), "spilled", "queued")
+            self._move(_by_kind(self._taken.values()), "spilled", "queued")
             self._is_from_spill = False
             spill.settle()
             return
@@ -323,14 +324,14 @@ class SinkQueue:
             elif item.kind in LEDGER:
                 self._told[item.contract, str(item.record)] = item
 
-    def _count(self, items: Iterable[Item], *names: str) -> None:
-        for kind, count in _by_kind(items).items():
+    def _count(self, counts: Counter[str], *names: str) -> None:
+        for kind, count in counts.items():
             account = self._accounts[kind]
             for name in names:
                 setattr(account, name, getattr(account, name) + count)
 
-    def _move(self, items: Iterable[Item], was: str, name: str) -> None:
-        for kind, count in _by_kind(items).items():
+    def _move(self, counts: Counter[str], was: str, name: str) -> None:
+        for kind, count in counts.items():
             account = self._accounts[kind]
             setattr(account, was, getattr(account, was) - count)
             setattr(account, name, getattr(account, name) + count)

@@ -69,7 +69,8 @@ class Ledger:
     def stored(self, kind: str, entry_id: EntryId) -> None:
         """A record is on its way to the sinks."""
         if (standing := self._open.get(kind)) is not None:
-            standing.first = standing.first or entry_id
+            if standing.first is None:
+                standing.first = entry_id
             standing.last = entry_id
             standing.count += 1
 

@@ -40,10 +40,8 @@ class TickMerge:
         """Take a ticker received at `now` (ns)."""
         self._volume, self._amount = ticker.volume, ticker.amount
         self._statistic_flags = ticker.flags & STATISTIC_ROUNDED
-        self._ticker_levels = (
-            (ticker.bid,) if ticker.bid else (),
-            (ticker.ask,) if ticker.ask else (),
-        )
+        bid, ask = ticker.bid, ticker.ask
+        self._ticker_levels = (bid,) if bid else (), (ask,) if ask else ()
         self._ticker_flags = ticker.flags & SIZE_ROUNDED
         if not self._has_traded and ticker.last is not None:
             self._price = ticker.last
