@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import hiredis
 import msgspec
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.direct import Call, Direct
@@ -17,7 +18,7 @@ from tickrouter.bus.lease import Lease
 from tickrouter.bus.scripts import Script
 from tickrouter.bus.subscribe import read_after
 from tickrouter.core.entry_ids import EntryId, text_of
-from tickrouter.errors import LeaseLost, StorageError, StreamConflict
+from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
 
 _PUBLISH = Script("publish")
 ALIVE = "alive"
@@ -77,6 +78,7 @@ class Publisher:
         self._keys = MarketKeys(contract, prefix)
         self._lease = Lease(redis, self._keys.lease, lease_ms)
         self._kinds = {kind: b"%d" % number for number, kind in enumerate(limits, 1)}
+        self._packed_kinds = {kind: b"$%d\r\n%b\r\n" % (len(text), text) for kind, text in self._kinds.items()}
         self._stream_keys = [self._keys.stream(kind) for kind in limits]
         self._stream_args: list[Any] = [value for item in limits.items() for value in item]
 
@@ -174,20 +176,37 @@ class Publisher:
 
     def call(self, batch: Batch) -> Call:
         """What is to be sent for a batch of this contract."""
+        args = self._arguments(batch)
+        for entry in batch.entries:
+            args += (self._kinds[entry.kind], text_of(entry.id), entry.data)
+        return _PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args
+
+    def packed(self, batch: Batch) -> bytes:
+        """The same as bytes on the wire: its entries are written here, for a packer looks at each part of them anew."""
+        keys = (self._keys.lease, self._keys.through, *self._stream_keys)
+        parts: Any = ("EVALSHA", _PUBLISH.digest, len(keys), *keys, *self._arguments(batch))
+        head: bytes = hiredis.pack_command(parts)
+        pieces = [b"*%d\r\n" % (len(parts) + 3 * len(batch.entries)), head[head.index(b"\n") + 1 :]]
+        kinds, last_ms, stem = self._packed_kinds, -1, b""
+        for entry in batch.entries:
+            (ms, n), data = entry.id, entry.data
+            if ms != last_ms:
+                last_ms, stem = ms, b"%d-" % ms
+            text = b"%b%d" % (stem, n)
+            pieces.append(b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (kinds[entry.kind], len(text), text, len(data), data))
+        return b"".join(pieces)
+
+    def _arguments(self, batch: Batch) -> list[Any]:
+        """All that stands before the entries."""
         args: list[Any] = [self._lease.token, self._lease.milliseconds, len(batch.through)]
         for item in batch.through.items():
             args += item
-        args += self._stream_args
-        kinds, last_ms, head = self._kinds, -1, ""
-        for entry in batch.entries:
-            ms, n = entry.id
-            if ms != last_ms:
-                last_ms, head = ms, f"{ms}-"
-            args += (kinds[entry.kind], head + str(n), entry.data)
-        return _PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args
+        return args + self._stream_args
 
     def outcome(self, batch: Batch, answer: Any) -> Published | StorageError:
         """What the answer to its call says."""
+        if isinstance(answer, RedisError):
+            return StorageError(f"Redis: streams of {self.contract}: {answer}")
         outcome, stored, repeated, text = answer[0], int(answer[1]), int(answer[2]), answer[3].decode(errors="replace")
         done = stored + repeated
         if outcome == b"DONE":
@@ -231,11 +250,17 @@ def publish_together(batches: Sequence[Batch]) -> list[Published | StorageError]
         RedisForgot: as `Publisher.publish`; nothing was written.
         StorageError: not every answer came; any of them may be stored, and sending them again is harmless.
     """
+    way = batches[0].publisher.quick
     try:
-        answers = batches[0].publisher.quick.call_all(*[batch.publisher.call(batch) for batch in batches])
+        if way.is_whole:
+            answers = way.exchange(b"".join([batch.publisher.packed(batch) for batch in batches]), len(batches))
+        else:
+            answers = way.call_all(*[batch.publisher.call(batch) for batch in batches])
     except RedisError as error:
         contracts = ", ".join(batch.publisher.contract for batch in batches)
         raise StorageError(f"Redis: streams of {contracts}: {error}") from error
+    if any(isinstance(answer, NoScriptError) for answer in answers):
+        raise RedisForgot("the server does not know our scripts: it was restarted or replaced")
     return [batch.publisher.outcome(batch, answer) for batch, answer in zip(batches, answers, strict=True)]
 
 

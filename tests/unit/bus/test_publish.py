@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import hiredis
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tickrouter.bus.connection import Redis, connect
 from tickrouter.bus.keys import MarketKeys
-from tickrouter.bus.publish import Entry, Published, Publisher
+from tickrouter.bus.publish import Batch, Entry, Published, Publisher, publish_together
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
 
 LIMITS = {"tick": 1000, "trade": 1000}
@@ -129,3 +134,51 @@ def test_no_server_is_said() -> None:
     ):
         with pytest.raises(StorageError, match="Redis"):
             call()
+
+
+ids = st.tuples(st.integers(0, 2**41), st.integers(0, 2**63))
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.tuples(st.sampled_from(("tick", "trade")), ids, st.binary())),
+    st.dictionaries(st.text(), st.text(), max_size=3),
+)
+def test_a_batch_is_packed_as_the_driver_would(
+    found: list[tuple[str, tuple[int, int], bytes]], through: dict[str, str]
+) -> None:
+    publisher = Publisher(connect("redis://127.0.0.1:1"), "btcturk/btc.try", LIMITS)
+    batch = Batch(publisher, [Entry(*one) for one in found], through)
+    script, keys, args = publisher.call(batch)
+    parts: Any = ("EVALSHA", script.digest, len(keys), *keys, *args)
+    assert publisher.packed(batch) == hiredis.pack_command(parts)
+
+
+def test_batches_of_several_contracts_go_together_each_with_its_own_outcome(redis: Redis, contract: str) -> None:
+    one, other = Publisher(redis, contract, LIMITS), Publisher(redis, f"{contract}.perp", LIMITS)
+    assert one.acquire() and not Publisher(redis, contract, LIMITS).acquire()
+    first, second = Batch(one, entries(1, 2), {}), Batch(other, entries(1), {})
+    done, lost = publish_together([first, second])
+    assert done == Published(2, 0) and isinstance(lost, LeaseLost)
+    assert other.acquire()
+    assert publish_together([first, second]) == [Published(2, 2), Published(1, 0)]
+    conflict = Batch(one, entries(1, data=b"y"), {})
+    (refused,) = publish_together([conflict])
+    assert isinstance(refused, Published) and isinstance(refused.conflict, StreamConflict)
+    assert len(stored(redis, contract)) == 2 and len(stored(redis, f"{contract}.perp")) == 1
+
+
+def test_a_server_that_forgot_the_script_is_noticed_by_batches_too(redis: Redis, publisher: Publisher) -> None:
+    redis.script_flush()
+    with pytest.raises(RedisForgot):
+        publish_together([Batch(publisher, entries(1), {})])
+    publisher.load()
+    assert publish_together([Batch(publisher, entries(1), {})]) == [Published(1, 0)]
+
+
+def test_a_hundred_publishers_share_a_threads_connection(redis_url: str, unique: str) -> None:
+    redis = connect(redis_url, connections=2)
+    publishers = [Publisher(redis, f"btcturk/{unique}{number}.try", LIMITS) for number in range(100)]
+    for publisher in publishers:
+        assert publisher.acquire()
+        assert publisher.publish(entries(1)) == Published(1, 0)
