@@ -141,11 +141,9 @@ class RedisSink(threading.Thread):
         While Redis answers, whoever puts lets the sink catch up, for as long as an answer may take: two threads that
         compete for the interpreter would leave the slower way of the two in use for good.
         """
-        if not items:
-            return
-        if not self._write_quickly(items):
+        if items and not self._write_quickly(items):
             self._queue.put(items)
-            if not self.outage.is_on and not self._ending.is_set():
+            if not self.outage.is_on and not self._ending.is_set() and self._are_ready(items):
                 self._queue.wait_empty(QUICK)
 
     def losses(self) -> list[Loss]:
@@ -169,8 +167,7 @@ class RedisSink(threading.Thread):
             return False
         try:
             parts = [(self._rooms[contract], own) for contract, own in by_contract(items)]
-            is_ready = all(room.is_held and room.is_open and room.is_checked for room, _ in parts)
-            if not is_ready or not self._queue.begin(items):
+            if not self._are_ready(items) or not self._queue.begin(items):
                 return False
             batches = [self._batch(room, own) for room, own in parts]
             try:
@@ -187,6 +184,11 @@ class RedisSink(threading.Thread):
             return True
         finally:
             self._door.release()
+
+    def _are_ready(self, items: Sequence[Item]) -> bool:
+        """True if nothing stands between these records and their streams."""
+        rooms = [self._rooms[contract] for contract in {item.contract for item in items}]
+        return all(room.is_held and room.is_open and room.is_checked for room in rooms)
 
     def _store(self, batch: Sequence[Item]) -> bool:
         """One try at what was taken; False if it got nowhere with some of it, which is taken again."""
