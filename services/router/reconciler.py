@@ -10,7 +10,7 @@ from tickrouter import logs
 from tickrouter.core.facts import Executed, Seen, VenueFill, VenueOrder
 from tickrouter.core.order_events import first_event
 from tickrouter.core.reconcile import adopted, difference, twin_id
-from tickrouter.core.recovery import SECOND
+from tickrouter.core.recovery import SECOND, earliest
 from tickrouter.errors import StorageError, VenueError
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event, Reason
@@ -85,7 +85,7 @@ class Reconciler:
         began = self._last_look[contract] = self._desk.clock.now()
         now = self._desk.venue.clock.now()
         since = self._since.get(contract, now - int(self._desk.router.reconcile_hours * HOUR))
-        since = min([since, *self._watched_stamps(contract)])
+        since = min([since, *self._watched_since(contract)])
         at_start = contract not in self._since
         try:
             orders = self._listings.orders(contract, since, now + SECOND)
@@ -104,14 +104,10 @@ class Reconciler:
         if began > self._desk.quiet_until:
             self._desk.looked_through(contract)
 
-    def _watched_stamps(self, contract: Contract) -> list[int]:
-        """Stamps of orders that were never placed as far as proven: a late find is still looked for."""
+    def _watched_since(self, contract: Contract) -> list[int]:
+        """Since when to look for orders that were never placed as far as proven: a late find is still adopted."""
         lanes = [self._desk.lane(client_oid) for client_oid in self._desk.journal.watched(self._desk.clock.now())]
-        return [
-            lane.order.stamp - SETTLE
-            for lane in lanes
-            if lane is not None and lane.order.stamp is not None and lane.order.contract == contract
-        ]
+        return [earliest(lane.order) - SETTLE for lane in lanes if lane is not None and lane.order.contract == contract]
 
     def _order(self, found: VenueOrder, at_start: bool) -> None:
         lane = self._desk.lane_of(found.exchange_oid)
