@@ -122,6 +122,16 @@ def test_what_cannot_be_done_is_denied_with_a_reason(router: Routing, changes: d
     assert denied.reason.kind == kind
 
 
+def test_a_cancel_overtakes_five_hundred_queued_places(router: Routing) -> None:
+    resting = router.place(amount="0.2")
+    router.wait(resting, "New")
+    queued = [router.place(amount="0.2") for _ in range(500)]
+    router.send(action="cancel", client_oid=resting)
+    router.wait(resting, "Canceled")
+    waiting = [order for oid in queued if (order := router.order(oid)) is not None and order.status == "PendingNew"]
+    assert len(waiting) > 400
+
+
 def test_an_order_that_waited_longer_than_its_ttl_is_denied(router: Routing) -> None:
     (process,) = router.processes
     process.send_signal(signal.SIGSTOP)
