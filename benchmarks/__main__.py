@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import archive, collecting, frame_reading, history, latency, limiter, order_path
+from benchmarks import archive, collecting, contracts, frame_reading, history, latency, limiter, order_path
 from benchmarks.report import Figure, table, write_json
 from services.stack.servers import Server, mongo_server, redis_server
 from tickrouter.history.connection import initiate
@@ -53,8 +53,8 @@ class Bench:
     def collector_mongo(self) -> Iterator[Figure]:
         return collecting.measure_both(self.redis, self.mongo_url, self.folder, self.rounds)
 
-    def collector_contracts(self) -> Iterator[Figure]:
-        return collecting.measure_contracts(self.redis, self.folder, self.rounds)
+    def contracts(self) -> Iterator[Figure]:
+        return contracts.measure(self.redis, self.folder, self.rounds)
 
     def order(self) -> Iterator[Figure]:
         bounds = {"target": 0.8, "floor": 1.0}
@@ -94,7 +94,7 @@ BENCHES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "order_rate": Bench.order_rate,
     "collector": Bench.collector,
     "collector_mongo": Bench.collector_mongo,
-    "collector_contracts": Bench.collector_contracts,
+    "contracts": Bench.contracts,
 }
 
 

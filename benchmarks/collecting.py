@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,13 +21,12 @@ from benchmarks import peers
 from benchmarks.feeder import Feeder, packed
 from benchmarks.frames import Dialect, Kind, frame, start, walk
 from benchmarks.processes import process
-from benchmarks.recorder_ours import CONTRACT, DATABASE, contracts
+from benchmarks.recorder_ours import CONTRACT, DATABASE
 from benchmarks.report import Figure, ratios
 from services.stack.servers import Server
 from tickrouter.bus.connection import connect
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.history.connection import connect as connect_mongo
-from tickrouter.model.contract import Contract
 
 COUNTS: dict[Kind, tuple[int, int]] = {
     "ticker": (120_000, 30_000),
@@ -38,7 +36,6 @@ COUNTS: dict[Kind, tuple[int, int]] = {
 }
 """Messages a run, by kind, ours and cryptofeed's: about a second's worth of each."""
 BOTH_COUNTS = (60_000, 20_000)
-CONTRACTS_COUNT = 60_000
 BOUNDS: dict[Kind, tuple[float, float]] = {"ticker": (8.0, 5.0), "whole": (8.0, 5.0)}
 """Target and floor of ticks a core against cryptofeed."""
 WARM = 1_000
@@ -136,36 +133,6 @@ def measure_both(redis: Server, mongo_url: str, folder: Path, rounds: int) -> It
     mongo.close()
 
 
-def measure_contracts(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
-    """The same number of tickers over more and more contracts on one connection: what one of them costs."""
-    client: Any = connect(redis.url)
-    costs: dict[int, Figure] = {}
-    with Feeder() as feeder:
-        for count in (1, 10, 100):
-            names = contracts(count)
-            symbols = [Contract.parse(name).symbol for name in names]
-            streams = [MarketKeys(name).stream("tick") for name in names]
-            told = [
-                frame("btcturk", "ticker", message).replace("BTCUSDT", symbols[message.number % count])
-                for message in walk("ticker", WARM + CONTRACTS_COUNT)
-            ]
-            flow = packed(told[:WARM]), packed(told[WARM:])
-            command = [*_ours(feeder, redis), "--contracts", str(count)]
-            ours = Recorder(
-                "tickrouter", "btcturk", command, "", flow, WARM, CONTRACTS_COUNT, partial(_length, client, streams)
-            )
-            _take_turns([ours], feeder, folder, rounds, client.flushall)
-            name = f"collector_contracts.{count}"
-            costs[count] = Figure(f"{name}.cpu", "us", "lower", tuple(ours.costs))
-            yield Figure(f"{name}.rate", "1/s", "higher", tuple(ours.rates))
-            yield costs[count]
-    # Linear is 1: so much more contracts with as many messages each cost so much more.
-    for count in (10, 100):
-        yield ratios(f"collector_contracts.{count}_against_1", costs[count], costs[1], "lower", 1.0, 1.25)
-    client.flushall()
-    client.close()
-
-
 def recorders(feeder: Feeder, redis: Server, folder: Path, client: Any) -> list[Recorder]:
     """Both programs, of tickers into Redis, with nothing to send."""
     return _recorders(feeder, redis, None, folder, "ticker", (0, 0), _in_redis(client))
@@ -221,9 +188,9 @@ def _recorders(
     book.write_text(start("binance"), encoding="utf-8")
     script = str(Path(__file__).parent / "recorder_cryptofeed.py")
     theirs = [str(peers.python()), script, feeder.url, str(redis.port), dialect, str(book)]
-    ours = _ours(feeder, redis)
+    own = ours(feeder, redis)
     if mongo_url is not None:
-        ours += ["--mongo", mongo_url]
+        own += ["--mongo", mongo_url]
         theirs.append(str(urlsplit(mongo_url).port))
     # The start makes a record of its own, here as there.
     first = [start("btcturk")] if kind == "book" else []
@@ -232,7 +199,7 @@ def _recorders(
         Recorder(
             "tickrouter",
             "btcturk",
-            ours,
+            own,
             stream,
             _flow("btcturk", kind, counts[0], first),
             WARM + len(first),
@@ -252,7 +219,8 @@ def _recorders(
     ]
 
 
-def _ours(feeder: Feeder, redis: Server) -> list[str]:
+def ours(feeder: Feeder, redis: Server) -> list[str]:
+    """The command of our recorder."""
     return [sys.executable, "-m", "benchmarks.recorder_ours", feeder.url, redis.url, "FOLDER"]
 
 
@@ -262,10 +230,11 @@ def _flow(dialect: Dialect, kind: Kind, count: int, first: list[str]) -> tuple[b
 
 
 def _in_redis(client: Any) -> Callable[[str, str], Found]:
-    return lambda _program, stream: lambda: _length(client, [stream])
+    return lambda _program, stream: lambda: length(client, [stream])
 
 
-def _length(client: Any, streams: list[str]) -> int:
+def length(client: Any, streams: list[str]) -> int:
+    """Entries of streams together."""
     pipe = client.pipeline(transaction=False)
     for stream in streams:
         pipe.xlen(stream)

@@ -44,6 +44,7 @@ GROUP_SECONDS = 0.001
 def measure(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
     """Rate by rate; the two programs take turns."""
     client: Any = connect(redis.url)
+    costs: list[Figure] = []
     with Feeder() as feeder:
         for rate in RATES:
             runs: dict[str, list[tuple[float, float, float]]] = {"tickrouter": [], "cryptofeed": []}
@@ -53,6 +54,10 @@ def measure(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
                     client.flushall()
                     runs[program.name].append(_run(program, feeder, redis, folder, client, rate))
             yield from _figures(rate, runs)
+            costs.append(Figure("cost", "us", "lower", tuple(cost for _, _, cost in runs["tickrouter"])))
+    # Linear is 1: ten times the messages for ten times the cost.
+    for rate, cost in zip(RATES[1:], costs[1:], strict=True):
+        yield ratios(f"latency.{rate}.cpu_against_{RATES[0]}", cost, costs[0], "lower", 1.0, 1.0)
     client.flushall()
     client.close()
 
@@ -85,9 +90,9 @@ def _run(
         feeder.accept()
         running.ready()
         watcher.ready()
-        sent = _pace(feeder, frames[:warm], rate)
+        sent = pace(feeder, frames[:warm], rate)
         cpu = running.cpu()
-        sent += _pace(feeder, frames[warm:], rate)
+        sent += pace(feeder, frames[warm:], rate)
         wait(lambda: int(client.xlen(program.stream)), warm + count)
         used = running.cpu() - cpu
         seen = json.loads(watcher.line())
@@ -104,7 +109,7 @@ def _ticker(program: Recorder, number: int) -> str:
     return frame(program.dialect, "ticker", Message(number + 1, (bid, 10**8), (bid + 10**6, 10**8), True))
 
 
-def _pace(feeder: Feeder, frames: Sequence[bytes], rate: int) -> list[int]:
+def pace(feeder: Feeder, frames: Sequence[bytes], rate: int) -> list[int]:
     """Send each when it is due; when they left, ns."""
     began = time.monotonic_ns()
     sent: list[int] = []

@@ -86,7 +86,9 @@ class SinkQueue:
         self._tail_since = 0.0
         self._accounts: defaultdict[str, Account] = defaultdict(Account)
         self._losses: list[Loss] = []
-        self._news = threading.Condition()
+        # Two conditions over one lock: what the sink waits for, and what those wait for who fill the queue.
+        lock = threading.RLock()
+        self._news, self._emptied = threading.Condition(lock), threading.Condition(lock)
         for kind, count in (spill.counts if spill is not None else Counter[str]()).items():
             self._accounts[kind] = Account(received=count, spilled=count)
 
@@ -149,12 +151,12 @@ class SinkQueue:
                 self._is_from_spill = False
             self._since = self._now() if self._is_waiting() else None
             if self._since is None:
-                self._news.notify_all()
+                self._emptied.notify_all()
 
     def wait_empty(self, timeout: float) -> bool:
         """Wait until nothing waits any more, at most `timeout` seconds."""
         with self._news:
-            return self._news.wait_for(lambda: not self._is_waiting(), timeout)
+            return self._emptied.wait_for(lambda: not self._is_waiting(), timeout)
 
     def stall(self) -> None:
         """The sink got nowhere: what has waited for long goes to disk."""

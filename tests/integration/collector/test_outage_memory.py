@@ -25,7 +25,7 @@ MEGABYTES = 200
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("ticks", "spill_mb"), [(TICKS, 1024), (TICKS // 5, 20)])
+@pytest.mark.parametrize(("ticks", "spill_mb"), [(TICKS, 1024), (TICKS // 5, 5)])
 def test_ten_minutes_of_ticks_without_servers_take_little_memory(
     tmp_path: Path, mongo_url: str, unique: str, ticks: int, spill_mb: int
 ) -> None:
