@@ -120,7 +120,7 @@ def _figures(label: str, runs: dict[str, tuple[float, ...]]) -> Iterator[Figure]
                 continue
             theirs = Figure(f"archive.{label}.{peer}_{name}", "1/s", "higher", runs[f"{peer}_{name}"])
             floor = None
-            if (peer, name) == ("arcticdb", "read"):
+            if peer == "arcticdb" and name != "write":
                 floor = 0.6 if is_top else 0.9
             yield theirs
             yield ratios(f"archive.{label}.{name}_against_{peer}", made[ours], theirs, "higher", floor)

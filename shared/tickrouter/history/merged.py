@@ -228,7 +228,8 @@ class Merged:
             if columns is None:
                 return bound
             fresh = order.sorted(columns)
-            parts.append(fresh.take(slice(order.until(fresh, start), None)))
+            before = order.until(fresh, start)
+            parts.append(fresh.take(slice(before, None)) if before else fresh)
         yield from self._told(documents[told:], parts, behind)
         return behind
 
@@ -243,12 +244,18 @@ class Merged:
     def _told(self, documents: list[Document], parts: list[Columns], bound: Position | None) -> Iterator[Any]:
         """What comes before a bound out of documents and loaded chunks; the rest of the chunks stays in `parts`."""
         ready: list[Columns] = []
-        for index, part in enumerate(parts):
+        left: list[Columns] = []
+        for part in parts:
+            if not part.rows:
+                continue
             upto = self._order.until(part, bound)
+            if upto == part.rows:
+                ready.append(part)
+                continue
             if upto:
                 ready.append(part.take(slice(0, upto)))
-                parts[index] = part.take(slice(upto, None))
-        parts[:] = [part for part in parts if part.rows]
+            left.append(part.take(slice(upto, None)) if upto else part)
+        parts[:] = left
         if documents and ready:
             from tickrouter.history.columns import from_documents
 
