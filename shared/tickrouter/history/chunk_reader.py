@@ -28,6 +28,7 @@ DECODERS: Final = 2
 """Threads that fetch and decode; the work is mostly outside of Python's lock."""
 _TOGETHER = 4
 """Chunks of one call."""
+_MOST_TOGETHER = 16
 _AHEAD = 3
 """Calls under way."""
 _BEFORE_ALL: EntryId = (-1, -1)
@@ -134,7 +135,9 @@ class ChunkReader:
         # The first one is fetched alone: somebody waits for it.
         head = [] if whole else [numbered[:1]]
         rest = numbered[sum(map(len, head)) :]
-        groups = [*head, *(rest[start : start + _TOGETHER] for start in range(0, len(rest), _TOGETHER))]
+        # Who wants all of them is served by few large calls, two a thread.
+        size = min(_MOST_TOGETHER, max(_TOGETHER, -(-len(rest) // (2 * decoders)))) if whole else _TOGETHER
+        groups = [*head, *(rest[start : start + size] for start in range(0, len(rest), size))]
         if len(groups) == 1 or decoders == 1:
             yield from chain.from_iterable(self._load(group, names, slots) for group in groups if group)
             return
