@@ -315,6 +315,7 @@ class RedisSink(threading.Thread):
             for kind, end in last.items() if session.is_whole else ():
                 if kind != FEED:
                     ends[kind] = self._give_back(room, kind, end, is_new=is_new)
+                    publisher.publish([])  # MongoDB may take its time, and the lease runs
             self._takeovers.tell(contract, Takeover(ends, claims_in(told)))
         room.pipeline.session = session
         _log.info("lease taken", contract=contract, session=session.number)
