@@ -18,6 +18,7 @@ from tickrouter.transport.socket import Socket
 from tickrouter.venues.base import MarketAdapter
 from tickrouter.venues.card import Card
 
+from .drained import Drained
 from .item import CLAIM, FEED, Item
 from .loss import Loss
 from .pipeline import Pipeline
@@ -109,25 +110,24 @@ class Reader(threading.Thread):
     def _read(self, socket: Socket) -> None:
         for text in self._adapter.subscriptions():
             socket.send(text)
-        now = heard = checked = self._drained = self._clock.now()
+        heard = checked = self._drained = self._clock.now()
+        drained = Drained(heard)
         for pipeline in self._pipelines.values():
             pipeline.connected(heard)
         while not self._ending.is_set():
             items: list[Item] = []
             began = 0
             while True:
-                before = now
                 frames = socket.recv_all(RECV_TIMEOUT)
                 now = self._clock.now()
                 began = began or now
                 if frames:
                     heard = now
                     self._take(frames, now, items)
-                if not socket.has_more():
-                    self._drained = now
+                has_more = socket.has_more()
+                self._drained = drained.read(socket, now, has_more=has_more)
+                if not has_more:
                     break
-                if socket.is_emptied:
-                    self._drained = before
                 if len(items) >= TOGETHER or not 0 <= now - began < TOGETHER_NS or not socket.is_readable():
                     break
             if now - checked >= CHECK_EVERY_NS or now < checked:

@@ -6,7 +6,10 @@ three calls of the system and a lock for every frame.
 
 from __future__ import annotations
 
+import fcntl
 import select
+import struct
+import termios
 from collections import deque
 from contextlib import suppress
 from typing import Any, Self
@@ -18,6 +21,7 @@ from tickrouter.transport.frame_reader import FrameReader
 
 CLOSE_TIMEOUT = 0.5
 READ = 65_536
+_INT = struct.Struct("i")
 """Bytes of one read: with 256 kB the rate was half (new memory from the system for each)."""
 
 
@@ -25,8 +29,8 @@ class Socket:
     """One connection. Pings are answered while receiving; a frame cut by a timeout is continued at the next call."""
 
     def __init__(self, connection: Any, url: str) -> None:
-        self.is_emptied = False
-        """True if the last read took all that had arrived when it began."""
+        self.received = 0
+        """Bytes read so far."""
         self._connection = connection
         self._url = url
         self._timeout: float | None = None
@@ -105,6 +109,15 @@ class Socket:
         pending = getattr(connection, "pending", None)
         return bool(pending and pending()) or bool(self._readable.poll(0))
 
+    def waiting(self) -> int:
+        """Bytes that have arrived and were not read yet; under TLS a few more than will be read of them."""
+        connection = self._connection.sock
+        if connection is None:
+            return 0
+        pending = getattr(connection, "pending", None)
+        (arrived,) = _INT.unpack(fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(_INT.size)))
+        return int(arrived) + (pending() if pending is not None else 0)
+
     def _read(self, timeout: float) -> bool:
         """One read of the connection; False if nothing came."""
         if self._frames.is_over:
@@ -123,8 +136,7 @@ class Socket:
             raise SocketClosed(f"{self._url}: {_first_line(error)}") from error
         if not data:
             raise SocketClosed(f"{self._url}: the other side went away without a word")
-        # Under TLS a read ends with a record, whatever has arrived behind it.
-        self.is_emptied = len(data) < READ and not hasattr(connection, "pending")
+        self.received += len(data)
         self._ready += self._frames.feed(data)
         if self._frames.pings:
             self._answer_pings()

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
+from tests.waiting import until
 from tickrouter.errors import SocketClosed
-from tickrouter.transport.socket import READ, Socket
+from tickrouter.transport.socket import Socket
 
 
 @contextmanager
@@ -90,21 +91,21 @@ def test_sending_after_close_raises() -> None:
             socket.send("x")
 
 
-def test_a_read_that_took_all_that_had_arrived_is_known_as_one() -> None:
-    asked = threading.Event()
+def test_what_was_read_and_what_waits_is_counted() -> None:
+    asked, ended = threading.Event(), threading.Event()
 
-    def long_then_short(connection: ServerConnection) -> None:
-        connection.send("x" * 200_000)
+    def twice(connection: ServerConnection) -> None:
+        connection.send("x" * 100_000)
         asked.wait(5.0)
         connection.send("short")
+        ended.wait(5.0)
 
-    with server(long_then_short) as url, Socket.connect(url, 2.0) as socket:
-        reads = []
-        while not (found := socket.recv_all(2.0)):
-            reads.append(socket.is_emptied)
-        assert len(found[0]) == 200_000
-        # Where a read is as long as can be, more may have arrived.
-        assert reads.count(False) <= 200_000 // READ
+    with server(twice) as url, Socket.connect(url, 2.0) as socket:
+        while not socket.recv_all(2.0):
+            assert socket.received > 0
+        assert (socket.received, socket.waiting()) == (100_010, 0)
         asked.set()
+        until(lambda: socket.waiting() == 7)
         assert socket.recv_all(2.0) == [b"short"]
-        assert socket.is_emptied
+        assert (socket.received, socket.waiting()) == (100_017, 0)
+        ended.set()
