@@ -37,6 +37,9 @@ WAIT = 0.25
 SILENCE_NS = 30_000_000_000
 """A connection without a frame for this long is dead, whatever TCP says (#577)."""
 
+_SPECIAL = frozenset((Joined, Refused))
+"""Facts that are not for a pipeline alone."""
+
 
 class Inlet(Protocol):
     """Where a reader puts records for one sink."""
@@ -69,6 +72,7 @@ class Reader(threading.Thread):
         self._url = card.hosts.socket
         self._adapter = adapter
         self._pipelines = dict(pipelines)
+        self._only = next(iter(self._pipelines.values()))
         self._sinks = dict(sinks)
         self._drained: int | None = None
         self._found: queue.SimpleQueue[Sequence[MarketFact | Proven]] = queue.SimpleQueue()
@@ -140,8 +144,13 @@ class Reader(threading.Thread):
     def _take(self, frames: Sequence[bytes], now: int, items: list[Item]) -> None:
         """What one read of the connection gave, received at `now`."""
         self.frames += len(frames)
+        facts = self._adapter.decode_all(frames, now)
+        if len(self._pipelines) == 1 and _SPECIAL.isdisjoint(map(type, facts)):
+            # As nearly always with a connection of one contract: nothing to sort.
+            items += self._only.take(facts, now) if facts else ()
+            return
         found: dict[str, list[MarketFact]] = {}
-        for fact in self._adapter.decode_all(frames, now):
+        for fact in facts:
             if type(fact) is Joined:
                 self.joined += fact.ok
                 if not fact.ok:
@@ -149,11 +158,8 @@ class Reader(threading.Thread):
                 continue
             if type(fact) is Refused:
                 self._refusals.keep(fact, now)
-            if (contract := fact.contract) is not None:
-                if (own := found.get(contract)) is not None:
-                    own.append(fact)
-                else:
-                    found[contract] = [fact]
+            if fact.contract is not None:
+                found.setdefault(fact.contract, []).append(fact)
         for contract, own in found.items():
             items += self._pipelines[contract].take(own, now)
 

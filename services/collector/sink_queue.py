@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Literal
@@ -221,8 +221,8 @@ class SinkQueue:
         if len(self._head) + len(self._tail) > room:
             self._give_up_memory(len(self._head) + len(self._tail) - room + room // GIVEN_UP_PART)
 
-    def _hold(self, items: Iterable[Item]) -> None:
-        self._taken = {id(item): item for item in items}
+    def _hold(self, items: Collection[Item]) -> None:
+        self._taken = dict(zip(map(id, items), items, strict=True))
         self._is_from_spill = False
 
     def _fetch(self, count: int) -> None:

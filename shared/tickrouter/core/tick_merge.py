@@ -38,11 +38,10 @@ class TickMerge:
 
     def on_ticker(self, ticker: TickerSeen, now: int) -> Tick | None:
         """Take a ticker received at `now` (ns)."""
+        bid, ask, flags = ticker.bid, ticker.ask, ticker.flags
         self._volume, self._amount = ticker.volume, ticker.amount
-        self._statistic_flags = ticker.flags & STATISTIC_ROUNDED
-        bid, ask = ticker.bid, ticker.ask
         self._ticker_levels = (bid,) if bid else (), (ask,) if ask else ()
-        self._ticker_flags = ticker.flags & SIZE_ROUNDED
+        self._statistic_flags, self._ticker_flags = flags & STATISTIC_ROUNDED, flags & SIZE_ROUNDED
         if not self._has_traded and ticker.last is not None:
             self._price = ticker.last
         return self._tick("ticker", now, ticker.exchange_time)
