@@ -41,48 +41,58 @@ GROUP_SECONDS = 0.001
 """No sleep is shorter: what falls due in it leaves one by one, as fast as it can."""
 
 
+Run = dict[int, tuple[float, float, float]]
+"""By rate: p50 and p99 in ms, and CPU microseconds a message."""
+
+
 def measure(redis: Server, folder: Path, rounds: int) -> Iterator[Figure]:
-    """Rate by rate; the two programs take turns."""
+    """The two programs take turns; each is sent all rates, one after the other."""
     client: Any = connect(redis.url)
-    costs: list[Figure] = []
+    runs: dict[str, list[Run]] = {"tickrouter": [], "cryptofeed": []}
     with Feeder() as feeder:
-        for rate in RATES:
-            runs: dict[str, list[tuple[float, float, float]]] = {"tickrouter": [], "cryptofeed": []}
-            for number in range(rounds):
-                programs = recorders(feeder, redis, folder, client)
-                for program in programs if number % 2 else reversed(programs):
-                    client.flushall()
-                    runs[program.name].append(_run(program, feeder, redis, folder, client, rate))
-            yield from _figures(rate, runs)
-            costs.append(Figure("cost", "us", "lower", tuple(cost for _, _, cost in runs["tickrouter"])))
-    # Linear is 1: ten times the messages for ten times the cost.
-    for rate, cost in zip(RATES[1:], costs[1:], strict=True):
-        yield ratios(f"latency.{rate}.cpu_against_{RATES[0]}", cost, costs[0], "lower", 1.0, 1.0)
+        for number in range(rounds):
+            programs = recorders(feeder, redis, folder, client)
+            for program in programs if number % 2 else reversed(programs):
+                client.flushall()
+                runs[program.name].append(_run(program, feeder, redis, folder, client))
     client.flushall()
     client.close()
+    for rate in RATES:
+        yield from _figures(rate, runs)
+    costs = {}
+    for rate in RATES:
+        costs[rate] = _figure(f"{rate}.tickrouter.cpu", "us", [run[rate][2] for run in runs["tickrouter"]])
+    # Linear is 1: ten times the messages for ten times the cost.
+    for rate in RATES[1:]:
+        name = f"latency.{rate}.cpu_against_{RATES[0]}"
+        yield ratios(name, costs[rate], costs[RATES[0]], "lower", 1.0, 1.0)
 
 
-def _figures(rate: int, runs: dict[str, list[tuple[float, float, float]]]) -> Iterator[Figure]:
+def _figures(rate: int, runs: dict[str, list[Run]]) -> Iterator[Figure]:
     middles = []
     for name, found in runs.items():
-        middle, late, cost = zip(*found, strict=True)
-        head = f"latency.{rate}.{name}"
-        middles.append(Figure(f"{head}.p50", "ms", "lower", middle))
+        head = f"{rate}.{name}"
+        middles.append(_figure(f"{head}.p50", "ms", [run[rate][0] for run in found]))
         is_bound = rate == P99_RATE and name == "tickrouter"
-        bounds = P99_BOUND if is_bound else (None, None)
         yield middles[-1]
-        yield Figure(f"{head}.p99", "ms", "lower", late, *bounds)
-        yield Figure(f"{head}.cpu", "us", "lower", cost)
+        yield _figure(f"{head}.p99", "ms", [run[rate][1] for run in found], *(P99_BOUND if is_bound else (None, None)))
+        yield _figure(f"{head}.cpu", "us", [run[rate][2] for run in found])
     yield ratios(f"latency.{rate}.p50_against_cryptofeed", *middles, "lower", *BOUND)
 
 
-def _run(
-    program: Recorder, feeder: Feeder, redis: Server, folder: Path, client: Any, rate: int
-) -> tuple[float, float, float]:
-    """p50 and p99 in ms, and CPU microseconds a message."""
-    warm, count = int(rate * WARM_SECONDS), int(rate * SECONDS)
-    frames = [packed([_ticker(program, number)]) for number in range(warm + count)]
-    watch = [sys.executable, "-m", "benchmarks.latency", redis.url, program.stream, str(warm + count)]
+def _figure(
+    name: str, unit: str, runs: Sequence[float], target: float | None = None, floor: float | None = None
+) -> Figure:
+    return Figure(f"latency.{name}", unit, "lower", tuple(runs), target, floor)
+
+
+def _run(program: Recorder, feeder: Feeder, redis: Server, folder: Path, client: Any) -> Run:
+    counts = {rate: (int(rate * WARM_SECONDS), int(rate * SECONDS)) for rate in RATES}
+    total = sum(map(sum, counts.values()))
+    frames = [packed([_ticker(program, number)]) for number in range(total)]
+    watch = [sys.executable, "-m", "benchmarks.latency", redis.url, program.stream, str(total)]
+    sent: list[int] = []
+    used: dict[int, float] = {}
     with (
         process(program.started_in(folder), folder / f"{program.name}.log") as running,
         process(watch, folder / "watcher.log") as watcher,
@@ -90,18 +100,24 @@ def _run(
         feeder.accept()
         running.ready()
         watcher.ready()
-        sent = pace(feeder, frames[:warm], rate)
-        cpu = running.cpu()
-        sent += pace(feeder, frames[warm:], rate)
-        wait(lambda: int(client.xlen(program.stream)), warm + count)
-        used = running.cpu() - cpu
+        for rate, (warm, count) in counts.items():
+            sent += pace(feeder, frames[len(sent) : len(sent) + warm], rate)
+            cpu = running.cpu()
+            sent += pace(feeder, frames[len(sent) : len(sent) + count], rate)
+            wait(lambda: int(client.xlen(program.stream)), len(sent))
+            used[rate] = running.cpu() - cpu
         seen = json.loads(watcher.line())
         feeder.hang_up()
-    if len(seen) != len(sent):
-        raise RuntimeError(f"{program.name}: {len(seen)} of {len(sent)} records were seen")
-    delays = sorted((seen[str(number)] - at) / 1e6 for number, at in enumerate(sent) if number >= warm)
-    cuts = quantiles(delays, n=100)
-    return cuts[49], cuts[98], used / count * 1e6
+    if len(seen) != total:
+        raise RuntimeError(f"{program.name}: {len(seen)} of {total} records were seen")
+    found: Run = {}
+    first = 0
+    for rate, (warm, count) in counts.items():
+        numbers = range(first + warm, first + warm + count)
+        first += warm + count
+        cuts = quantiles([(seen[str(number)] - sent[number]) / 1e6 for number in numbers], n=100)
+        found[rate] = cuts[49], cuts[98], used[rate] / count * 1e6
+    return found
 
 
 def _ticker(program: Recorder, number: int) -> str:

@@ -123,15 +123,20 @@ class Pipeline:
         if self.session is not self._told or self._is_down:
             self._greet(items, now)
         heard: set[str] = set()
-        keeps_ticks = "tick" in self._kinds
+        # Ticks of tickers that follow each other are added together, before anything else that comes after them.
+        ticks: list[Tick] = []
         # By exact type, the frequent ones first: isinstance asks the class's own class.
         for fact in facts:
             if type(fact) is TickerSeen:
                 if "tick" not in heard:
                     self._hear(items, "tick", now, heard)
-                if (tick := self._merge.on_ticker(fact, now)) is not None and keeps_ticks:
-                    self._add(items, "tick", tick, now)
-            elif type(fact) is BookDiff or type(fact) is BookSnapshot:
+                if (tick := self._merge.on_ticker(fact, now)) is not None:
+                    ticks.append(tick)
+                continue
+            if ticks:
+                self._keep_ticks(items, ticks, now)
+                ticks = []
+            if type(fact) is BookDiff or type(fact) is BookSnapshot:
                 if "book" not in heard:
                     self._hear(items, "book", now, heard)
                 self._book_facts = self._book_facts[1], now
@@ -142,6 +147,8 @@ class Pipeline:
                 self._take_trade(items, fact, now)
             elif type(fact) is Refused:
                 self._take_refused(items, fact, now)
+        if ticks:
+            self._keep_ticks(items, ticks, now)
         for what, count in Counter(map(type, facts)).items():
             if (kind := _KINDS_OF.get(what)) is not None:
                 self.counts[f"{kind}_facts"] += count
@@ -302,7 +309,7 @@ class Pipeline:
         if not fact.live:
             self._merge.on_past_trade(trade)
         elif (tick := self._merge.on_trade(trade, now)) is not None:
-            self._keep_tick(items, tick, now)
+            self._keep_ticks(items, (tick,), now)
 
     def _backfill(self, items: list[Item], trade: Trade) -> None:
         self.counts["trades_backfilled"] += 1
@@ -329,7 +336,7 @@ class Pipeline:
             self._turn(items, "book", "live", "book complete", now)
         bids, asks = self._sync.top(self._levels)
         if (tick := self._merge.on_book(bids, asks, now, exchange_time, self._sync.flags)) is not None:
-            self._keep_tick(items, tick, now)
+            self._keep_ticks(items, (tick,), now)
         self._keep_book(items, now, exchange_time)
 
     def _keep_book(self, items: list[Item], now: int, exchange_time: int | None) -> None:
@@ -345,9 +352,9 @@ class Pipeline:
             book = Book(now, *levels, self.contract, self._sync.sequence, exchange_time, self._sync.flags)
             self._add(items, "book", book, now)
 
-    def _keep_tick(self, items: list[Item], tick: Tick, now: int) -> None:
+    def _keep_ticks(self, items: list[Item], ticks: Sequence[Tick], now: int) -> None:
         if "tick" in self._kinds:
-            self._add(items, "tick", tick, now)
+            self._add_all(items, "tick", ticks, now)
 
     def _take_refused(self, items: list[Item], fact: Refused, now: int) -> None:
         self.counts[fact.kind] += 1
@@ -373,13 +380,17 @@ class Pipeline:
             self._is_down = state == "down"
         self._add(items, FEED, Feed(now, state, cause, self.contract, kind, since), now)
 
-    def _add(self, items: list[Item], kind: str, record: Tick | Trade | Book | Feed, now: int) -> None:
+    def _add(self, items: list[Item], kind: str, record: Trade | Book | Feed, now: int) -> None:
+        self._add_all(items, kind, (record,), now)
+
+    def _add_all(self, items: list[Item], kind: str, records: Sequence[Tick | Trade | Book | Feed], now: int) -> None:
         session = self._told
         if session is not None:
-            self.counts[kind] += 1
-            entry_id = session.ids[kind].next(now)
-            self._ledger.stored(kind, entry_id)
-            items.append(Item(self.contract, kind, entry_id, record))
+            self.counts[kind] += len(records)
+            ids = session.ids[kind].take(len(records), now)
+            self._ledger.stored(kind, ids[0], ids[-1], len(ids))
+            contract = self.contract
+            items += [Item(contract, kind, entry_id, record) for entry_id, record in zip(ids, records, strict=True)]
 
     def _renew(self, items: list[Item], now: int, drained: int) -> None:
         if now - self._renewed >= RENEW_NS or now < self._renewed:

@@ -66,13 +66,13 @@ class Ledger:
             return []
         return [self._claim(kind, now, is_open=False), self._start(kind, state, cause, since or now, now)]
 
-    def stored(self, kind: str, entry_id: EntryId) -> None:
-        """A record is on its way to the sinks."""
+    def stored(self, kind: str, first: EntryId, last: EntryId, count: int) -> None:
+        """Records are on their way to the sinks, with these ids and those between."""
         if (standing := self._open.get(kind)) is not None:
             if standing.first is None:
-                standing.first = entry_id
-            standing.last = entry_id
-            standing.count += 1
+                standing.first = first
+            standing.last = last
+            standing.count += count
 
     def point(
         self,

@@ -44,8 +44,13 @@ class EntryIds:
 
     def next(self, now: int) -> EntryId:
         """The next id, at `now` (ns)."""
+        return self.take(1, now)[0]
+
+    def take(self, count: int, now: int) -> list[EntryId]:
+        """So many ids, at `now` (ns)."""
         if now != self._now:
             self._now = now
             self._ms = max(now // _NS_PER_MS, self._ms)
-        self._n += 1
-        return self._ms, self._n
+        ms, n = self._ms, self._n
+        self._n = n + count
+        return [(ms, number) for number in range(n + 1, n + count + 1)]

@@ -34,7 +34,7 @@ class TickMerge:
         self._ticker_flags = 0
         self._book_levels: tuple[Levels, Levels] | None = None
         self._book_flags = 0
-        self._told: tuple[float | None, Levels, Levels] = (None, (), ())
+        self._told: tuple[float | None, Levels, Levels] | None = (None, (), ())
 
     def on_ticker(self, ticker: TickerSeen, now: int) -> Tick | None:
         """Take a ticker received at `now` (ns)."""
@@ -51,7 +51,8 @@ class TickMerge:
         if not self._is_newer(trade):
             return None
         self._take(trade)
-        return self._tick("trade", now, trade.exchange_time, always=True)
+        self._told = None
+        return self._tick("trade", now, trade.exchange_time)
 
     def on_past_trade(self, trade: Trade) -> None:
         """Take a trade out of a list of past ones: the price is known from it, but nothing happened now."""
@@ -93,13 +94,13 @@ class TickMerge:
         if trade.exchange_time is not None:
             self._traded_at = trade.exchange_time
 
-    def _tick(self, source: Source, now: int, exchange_time: int | None, *, always: bool = False) -> Tick | None:
+    def _tick(self, source: Source, now: int, exchange_time: int | None) -> Tick | None:
         if self._book_levels is not None:
             (bids, asks), flags = self._book_levels, self._book_flags
         else:
             (bids, asks), flags = self._ticker_levels, self._ticker_flags
         state = (self._price, bids, asks)
-        if not always and state == self._told:
+        if state == self._told:
             return None
         self._told = state
         return Tick(

@@ -71,10 +71,10 @@ def test_a_long_claim_is_gone_on_with_and_states_are_kept_over_sessions() -> Non
     ledger = Ledger(C, ("tick",))
     assert ledger.turn("tick", "live", "connected", 5) == []
     claims = ledger.begin(1, 10)
-    ledger.stored("tick", (1, 1))
+    ledger.stored("tick", (1, 1), (1, 1), 1)
     late = 10 + coverage.ROTATE_NS
     claims += ledger.renew(20) + ledger.renew(late)
-    ledger.stored("tick", (1, 2))
+    ledger.stored("tick", (1, 2), (1, 2), 1)
     claims += ledger.begin(2, late + 5) + ledger.stop(late + 9)
     last = {one.name: one for one in claims}
     assert [(one.session, one.start, one.end, one.count, one.is_open) for one in last.values()] == [

@@ -36,3 +36,10 @@ def test_a_session_is_one_above_all_that_were_found() -> None:
     assert next_session([]) == 1
     assert next_session([4, 9, 2]) == 10
     assert next_session([4, 2**24]) == 5
+
+
+def test_ids_taken_together_are_those_taken_one_by_one() -> None:
+    one, other = EntryIds(3, 5), EntryIds(3, 5)
+    assert one.take(3, 7_000_000) == [other.next(7_000_000) for _ in range(3)]
+    assert one.take(2, 6_000_000) == [other.next(6_000_000) for _ in range(2)]
+    assert one.next(9_000_000) == other.take(1, 9_000_000)[0] == (9, (3 << 40) + 6)
