@@ -29,12 +29,8 @@ from .session import Session
 from .trade_memory import TradeMemory
 
 _NS_PER_MS = 1_000_000
-_KINDS_OF: dict[type[MarketFact], str] = {
-    TickerSeen: "tick",
-    TradeSeen: "trade",
-    BookDiff: "book",
-    BookSnapshot: "book",
-}
+_KINDS_OF: dict[type[MarketFact], str] = dict.fromkeys((BookDiff, BookSnapshot), "book")
+_KINDS_OF |= {TickerSeen: "tick", TradeSeen: "trade"}
 """Class of a fact to the kind of record that shows its channel to be alive."""
 _QUARANTINE_EVERY_NS = 1_000_000_000
 ALL = "all"
@@ -123,8 +119,7 @@ class Pipeline:
         if self.session is not self._told or self._is_down:
             self._greet(items, now)
         heard: set[str] = set()
-        # Ticks of tickers that follow each other are added together, before anything else that comes after them.
-        ticks: list[Tick] = []
+        ticks: list[Tick] = []  # of tickers that follow each other, added before anything that comes after them
         # By exact type, the frequent ones first: isinstance asks the class's own class.
         for fact in facts:
             if type(fact) is TickerSeen:
