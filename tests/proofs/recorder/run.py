@@ -56,6 +56,7 @@ TROUBLES: tuple[Trouble, ...] = (
 )
 OWN = frozenset({"kill", "stop", "fill"})
 """Troubles for which a run has a server of its own."""
+LASTING = 1.5
 FULL = "1"
 """Bytes that a full Redis may use."""
 
@@ -80,13 +81,13 @@ class Case:
     kill: bool = False
     twin: str = ""
     file_size: int = 0
-    lasting: float = 1.5
+    lasting: float = LASTING
 
     def __str__(self) -> str:
         parts = [*(str(point) for point in self.points), *self.troubles]
         parts += [f"stopped for {self.stop:g} s"] * bool(self.stop)
         parts += [f"disk full at {self.file_size} B"] * bool(self.file_size)
-        parts += [f"for {self.lasting:g} s"] * (self.lasting != Case.lasting) + ["and killed"] * self.kill
+        parts += [f"for {self.lasting:g} s"] * (self.lasting != LASTING) + ["and killed"] * self.kill
         return ", ".join(parts) or "clean"
 
 

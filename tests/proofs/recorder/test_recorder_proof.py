@@ -35,7 +35,8 @@ def test_a_sample_of_kills_and_bad_moments_loses_nothing_in_silence_and_twins_ar
                     return await outcome_of(place, case)
 
             outcomes = [clean, packed, *await asyncio.gather(*(one(case) for case in cases))]
-            return outcomes, [await twin_line(place, name, own) for name, own in twins(packed).items()]
+            lines = await asyncio.gather(*(twin_line(place, name, own) for name, own in twins(packed).items()))
+            return outcomes, lines
 
     outcomes, caught = uvloop.run(prove())
     assert [f"{one.case}: {'; '.join(one.verdict.wrong)}" for one in outcomes if one.verdict.wrong] == []
