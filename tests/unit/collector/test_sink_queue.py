@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 
 from services.collector.item import CLAIM, Item
 from services.collector.loss import Loss
+from services.collector.pipeline import Pipeline
+from services.collector.session import Session
 from services.collector.sink_queue import BLOCK, End, SinkQueue
 from services.collector.spill import Spill
+from tests.simulation import ROOT
+from tickrouter.config import Recording
+from tickrouter.core.coverage import paint
+from tickrouter.core.entry_ids import EntryIds
 from tickrouter.model.coverage import Claim
 from tickrouter.model.trade import Trade
+from tickrouter.venues.card import load_card
 
 C = "btcturk/btc.try"
 
@@ -264,3 +271,23 @@ def test_received_is_the_sum_of_what_became_of_it_and_the_order_holds(
                 assert min(account.values()) >= 0
                 assert account["queued"] + account["spilled"] == len(queue)
             assert out == sorted(set(out))
+
+
+@pytest.mark.parametrize("end", ["oldest", "newest"])
+def test_at_the_bound_the_configured_end_goes_and_the_ledger_says_which_interval(folder: Path, end: End) -> None:
+    queue = SinkQueue(10, Spill(folder, 20_000), end=end)
+    pipeline = Pipeline(C, Recording(), load_card(ROOT / "configs/venues/btcturk.yaml").channels)
+    pipeline.session = Session(1, 0, {kind: EntryIds(1) for kind in ("tick", "trade", "book", "feed")})
+    pipeline.passed(1)
+    for start in range(0, 10_000, BLOCK):
+        queue.put(items(*range(start, start + BLOCK)))
+    told = [item.record for loss in queue.losses() for item in pipeline.lost(loss, "mongo", 20_000)]
+    claims = [record for record in told if isinstance(record, Claim)]
+    stored = set(drained(queue))
+    gone = set(range(10_000)) - stored
+    assert gone and (min(gone) == 0 if end == "oldest" else max(gone) == 9_999)
+    missing = [one for one in paint(claims, 0, 10_000) if one.cause.startswith("mongo: ")]
+    assert {time for one in missing for time in range(one.start, one.end)} == gone
+    assert sum(claim.count for claim in claims) == len(gone)
+    assert min(claim.first for claim in claims if claim.first) == (1, min(gone))
+    assert max(claim.last for claim in claims if claim.last) == (1, max(gone))
