@@ -16,7 +16,7 @@ from tests.proofs.twins import TWINS
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(900)]
 
 SEED = 1
-SAMPLE = {"singles": 40, "stops": 12, "forgets": 12, "pairs": 24}
+SAMPLE = {"singles": 30, "stops": 10, "forgets": 12, "pairs": 16}
 COLUMNS = {"singles": matrix.singles, "stops": matrix.stops, "forgets": matrix.forgets}
 START = (
     "redis:SET",
