@@ -79,7 +79,10 @@ def node_of(client: Redis, key: str) -> Any:
     if not isinstance(client, RedisCluster):
         return client
     cluster: Any = client
-    return cluster.get_redis_connection(cluster.get_node_from_key(key))
+    try:
+        return cluster.get_redis_connection(cluster.get_node_from_key(key))
+    except RedisClusterException as error:
+        raise RedisConnectionError(f"cluster: {error}") from error
 
 
 def _cluster(parts: SplitResult, options: dict[str, Any]) -> Any:
@@ -114,5 +117,5 @@ def storage_errors(what: str) -> Iterator[None]:
     """Make the driver's errors ours, so that no room but this one has to know the driver."""
     try:
         yield
-    except RedisError as error:
+    except (RedisError, RedisClusterException) as error:
         raise StorageError(f"Redis: {what}: {error}") from error

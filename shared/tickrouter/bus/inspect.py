@@ -168,19 +168,17 @@ def account_size(redis: Redis, account: str) -> AccountSize:
         StorageError: Redis does not answer.
     """
     keys = AccountKeys(account)
-    pipe = redis.pipeline(transaction=False)
-    pipe.xlen(keys.orders)
-    pipe.scard(keys.open)
-    pipe.hlen(keys.work)
-    pipe.xlen(keys.events)
-    pipe.xlen(keys.fills)
-    pipe.xlen(keys.dead)
-    pipe.get(keys.halt)
-    pipe.exists(keys.lease)
-    try:
+    with storage_errors("size of an account"):
+        pipe = redis.pipeline(transaction=False)
+        pipe.xlen(keys.orders)
+        pipe.scard(keys.open)
+        pipe.hlen(keys.work)
+        pipe.xlen(keys.events)
+        pipe.xlen(keys.fills)
+        pipe.xlen(keys.dead)
+        pipe.get(keys.halt)
+        pipe.exists(keys.lease)
         queued, open_, work, events, fills, dead, halt, lease = pipe.execute()
-    except RedisError as error:
-        raise StorageError(f"Redis does not answer: {error}") from error
     return AccountSize(queued, open_, work, events, fills, dead, _text(halt) if halt is not None else None, bool(lease))
 
 
