@@ -70,6 +70,11 @@ class _Room:
     renewed_at: float = 0.0
     kept: deque[tuple[float, Sequence[Entry]]] = field(default_factory=deque)
 
+    @property
+    def is_ready(self) -> bool:
+        """True if nothing stands between records and their streams."""
+        return self.is_held and self.is_open and self.is_checked
+
 
 class RedisSink(threading.Thread):
     """Takes from its queue, strictly first in, first out; repeats what was not confirmed."""
@@ -143,7 +148,7 @@ class RedisSink(threading.Thread):
         """
         if items and not self._write_quickly(items):
             self._queue.put(items)
-            if not self.outage.is_on and not self._ending.is_set() and self._are_ready(items):
+            if not self.outage.is_on and not self._ending.is_set() and self._rooms[items[-1].contract].is_ready:
                 self._queue.wait_empty(QUICK)
 
     def losses(self) -> list[Loss]:
@@ -167,7 +172,7 @@ class RedisSink(threading.Thread):
             return False
         try:
             parts = [(self._rooms[contract], own) for contract, own in by_contract(items)]
-            if not self._are_ready(items) or not self._queue.begin(items):
+            if not all(room.is_ready for room, _ in parts) or not self._queue.begin(items):
                 return False
             batches = [self._batch(room, own) for room, own in parts]
             try:
@@ -184,11 +189,6 @@ class RedisSink(threading.Thread):
             return True
         finally:
             self._door.release()
-
-    def _are_ready(self, items: Sequence[Item]) -> bool:
-        """True if nothing stands between these records and their streams."""
-        rooms = [self._rooms[contract] for contract in {item.contract for item in items}]
-        return all(room.is_held and room.is_open and room.is_checked for room in rooms)
 
     def _store(self, batch: Sequence[Item]) -> bool:
         """One try at what was taken; False if it got nowhere with some of it, which is taken again."""

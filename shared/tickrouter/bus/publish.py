@@ -187,13 +187,15 @@ class Publisher:
         parts: Any = ("EVALSHA", _PUBLISH.digest, len(keys), *keys, *self._arguments(batch))
         head: bytes = hiredis.pack_command(parts)
         pieces = [b"*%d\r\n" % (len(parts) + 3 * len(batch.entries)), head[head.index(b"\n") + 1 :]]
-        kinds, last_ms, stem = self._packed_kinds, -1, b""
+        # What stands before n is the same for records of one kind that came together.
+        stem, stem_kind, stem_ms, lowest, beyond = b"", "", -1, 0, 0
         for entry in batch.entries:
-            (ms, n), data = entry.id, entry.data
-            if ms != last_ms:
-                last_ms, stem = ms, b"%d-" % ms
-            text = b"%b%d" % (stem, n)
-            pieces.append(b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (kinds[entry.kind], len(text), text, len(data), data))
+            (ms, n), data, kind = entry.id, entry.data, entry.kind
+            if kind != stem_kind or ms != stem_ms or not lowest <= n < beyond:
+                digits = len(str(n))
+                stem_kind, stem_ms, lowest, beyond = kind, ms, 10 ** (digits - 1) if n else 0, 10**digits
+                stem = b"%b$%d\r\n%d-" % (self._packed_kinds[kind], len(str(ms)) + 1 + digits, ms)
+            pieces.append(b"%b%d\r\n$%d\r\n%b\r\n" % (stem, n, len(data), data))
         return b"".join(pieces)
 
     def _arguments(self, batch: Batch) -> list[Any]:
