@@ -240,7 +240,8 @@ def test_the_collector_killed_goes_on_in_a_new_session(room: Collecting, venue: 
         assert ids == sorted(set(ids))
         for kind in ("tick", "trade"):
             holes = holes_of(room, kind, contract)
-            assert holes[-1].cause == "the collector was not running"
+            # On a busy machine the lease is free before the socket is open: then a moment without it follows.
+            assert "the collector was not running" in [hole.cause for hole in holes[-2:]]
             assert sum(hole.end - hole.start for hole in holes if hole.state == "unknown") <= 2 * 10**9
     assert_audited(room)
 
