@@ -31,6 +31,7 @@ from tickrouter.transport.http import HttpClient
 from tickrouter.venues.registry import market_adapter
 
 from .backfill import Backfiller
+from .give_back import GiveBack
 from .item import FEED
 from .mongo_sink import MongoSink
 from .pipeline import Pipeline
@@ -139,8 +140,7 @@ class Collector:
             takeovers,
             clock,
             lease_ms=LEASE_MS,
-            spilled=spills["redis"].spans() if spills else {},
-            surplus=surplus,
+            give_back=GiveBack(self._queues["redis"], spills["redis"].spans() if spills else {}, surplus),
         )
         self._mongo_sink = MongoSink(
             self._queues["mongo"],

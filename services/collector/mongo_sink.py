@@ -38,7 +38,7 @@ THROUGH_EVERY = 0.25
 """Seconds between two writings of `through`."""
 
 Lacking = Callable[[str, str, EntryId, int, int], Sequence[Stored]]
-"""As `redis_sink.Surplus`."""
+"""As `give_back.Surplus`."""
 
 _log = logs.get("mongo")
 

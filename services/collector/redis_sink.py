@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tickrouter import logs
 from tickrouter.bus.codec import pack_record
 from tickrouter.bus.publish import ALIVE, Batch, Entry, Published, Publisher, publish_together
 from tickrouter.clock import Clock
-from tickrouter.core.entry_ids import EntryId, session_of
+from tickrouter.core.entry_ids import session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
-from tickrouter.history.sink import Stored
 from tickrouter.model.coverage import Claim, Opening
 
+from .give_back import BATCH, GiveBack
 from .item import CLAIM, FEED, Item, by_contract
 from .loss import Loss
 from .outage import Outage
@@ -31,24 +31,12 @@ from .through import ThroughBoard
 
 QUICK = 0.05
 """Seconds for an answer on the fast path."""
-BATCH = 500
-GIVEN_BACK = 50_000
-"""Records that Redis is given back at most when it lacks what MongoDB has of the sessions before."""
 IDLE = 0.1
 """Seconds that the thread waits for records before it looks after the leases."""
 KEPT_SECONDS = 5.0
 """Acknowledged entries are kept this long, to be sent again where the server has lost them."""
 WITHOUT_REDIS = 3.0
 """Seconds after which recording begins without Redis, into MongoDB and the queue."""
-
-Surplus = Callable[[str, str, EntryId, int, int], Sequence[Stored]]
-"""Contract, kind, entry id, session and a number to so many records that MongoDB has behind the entry, of sessions
-below that one, in order."""
-Span = tuple[EntryId, EntryId]
-"""First and last entry id."""
-
-_NEVER: EntryId = (2**64, 0)
-"""Behind every entry."""
 
 _log = logs.get("redis")
 
@@ -90,8 +78,7 @@ class RedisSink(threading.Thread):
         clock: Clock,
         *,
         lease_ms: int,
-        spilled: Mapping[tuple[str, str], Span] | None = None,
-        surplus: Surplus | None = None,
+        give_back: GiveBack | None = None,
     ) -> None:
         """Set up; nothing is sent.
 
@@ -104,8 +91,7 @@ class RedisSink(threading.Thread):
             takeovers: told what is found in the streams.
             clock: of the process.
             lease_ms: how long a lease holds.
-            spilled: what an earlier process left in the spill, by contract and kind.
-            surplus: what MongoDB has of a stream behind an entry.
+            give_back: knows what the sessions before left; without it nothing is given back to Redis.
         """
         super().__init__(name="redis-sink", daemon=True)
         self.outage = Outage("Redis", _log, clock)
@@ -124,8 +110,7 @@ class RedisSink(threading.Thread):
         self._deadline = float("inf")
         # Held by whoever talks to Redis: the sink's thread or a receiving one.
         self._door = threading.Lock()
-        self._spilled = dict(spilled or {})
-        self._surplus = surplus
+        self._give_back = give_back or GiveBack(queue)
 
     def run(self) -> None:
         while not self._is_over():
@@ -304,7 +289,7 @@ class RedisSink(threading.Thread):
         """
         contract, publisher = room.pipeline.contract, room.publisher
         last, told = publisher.last_ids(), publisher.told()
-        ends = self._with_spilled(contract, last)
+        ends = self._give_back.with_spilled(contract, last)
         session = self._opener.open(contract, ends, lambda: publisher.publish([]))
         alive = told.get(ALIVE, "")
         session = replace(session, alive=int(alive) if alive.isdigit() else 0)
@@ -314,7 +299,7 @@ class RedisSink(threading.Thread):
         if is_new or self._takeovers.of(contract) is None:
             for kind, end in last.items() if session.is_whole else ():
                 if kind != FEED:
-                    ends[kind] = self._give_back(room, kind, end, is_new=is_new)
+                    ends[kind] = self._give_back.write(publisher, kind, end, room.first_session, is_new=is_new)
                     publisher.publish([])  # MongoDB may take its time, and the lease runs
             self._takeovers.tell(contract, Takeover(ends, claims_in(told)))
         room.pipeline.session = session
@@ -330,47 +315,6 @@ class RedisSink(threading.Thread):
             room.pipeline.session = None
             _log.warning("another collector holds the lease, waiting", contract=room.pipeline.contract)
 
-    def _with_spilled(self, contract: str, last: Mapping[str, EntryId]) -> dict[str, EntryId]:
-        """The last ids of the streams, once what an earlier process left is written."""
-        own = {kind: end for (name, kind), (_, end) in self._spilled.items() if name == contract}
-        return {kind: max(last.get(kind, (0, 0)), own.get(kind, (0, 0))) for kind in {*last, *own}}
-
-    def _give_back(self, room: _Room, kind: str, end: EntryId, *, is_new: bool) -> EntryId:
-        """Write to a stream what MongoDB alone has of the sessions before, about what the spill holds.
-
-        Args:
-            room: of the contract.
-            kind: of the stream.
-            end: what Redis has.
-            is_new: nothing of this process waits for Redis yet: what belongs behind the spill has its place.
-
-        Returns:
-            How far the stream comes by that.
-        """
-        contract, surplus = room.pipeline.contract, self._surplus
-        first, spilled = self._spilled.get((contract, kind), (_NEVER, end))
-        try:
-            rows = surplus(contract, kind, end, room.first_session, GIVEN_BACK + 1) if surplus is not None else ()
-        except StorageError as error:
-            _log.warning("Redis is not given back what MongoDB has", contract=contract, kind=kind, error=str(error))
-            return spilled
-        if not rows or len(rows) > GIVEN_BACK:
-            _log.debug("nothing, or too much, to be given back", contract=contract, kind=kind, records=len(rows))
-            return spilled
-        before = [Entry(kind, entry_id, pack_record(record)) for entry_id, record in rows if entry_id < first]
-        for start in range(0, len(before), BATCH):
-            part = before[start : start + BATCH]
-            done = room.publisher.publish(part)
-            if done.conflict is not None:
-                _log.error("entry refused by its stream", error=str(done.conflict))
-                break
-            spilled = max(spilled, part[-1].id)
-        behind = [Item(contract, kind, *row) for row in rows if row[0] > spilled] if is_new and first < _NEVER else []
-        self._queue.put(behind)
-        if before or behind:
-            _log.info("given back to Redis", contract=contract, kind=kind, entries=len(before) + len(behind))
-        return max([spilled, *(row[0] for row in rows[-1:] if behind)])
-
     def _look_after(self) -> None:
         """Renew leases, take those that are free, pass on how far MongoDB is."""
         now = self._clock.monotonic()
@@ -384,7 +328,7 @@ class RedisSink(threading.Thread):
             except StorageError as error:
                 self.outage.began(error)
                 if room.pipeline.session is None and now - self._began > WITHOUT_REDIS and not room.is_standby:
-                    session = self._opener.open(contract, self._with_spilled(contract, {}))
+                    session = self._opener.open(contract, self._give_back.with_spilled(contract, {}))
                     room.first_session, room.pipeline.session = session.number, session
                     _log.warning("recording begins without Redis", contract=contract)
                 return

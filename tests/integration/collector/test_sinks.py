@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.collector.give_back import GiveBack
 from services.collector.item import CLAIM, OPENING, Item
 from services.collector.mongo_sink import MongoSink
 from services.collector.pipeline import Pipeline
@@ -62,7 +63,7 @@ class Room:
             takeovers,
             clock,
             lease_ms=400,
-            surplus=self.surplus if gives_back else None,
+            give_back=GiveBack(self.queues["redis"], {}, self.surplus if gives_back else None),
         )
         ledger = CoverageWriter(database(self.client, name))
 
