@@ -38,6 +38,8 @@ COUNTS: dict[Kind, tuple[int, int]] = {
 BOTH_COUNTS = (60_000, 20_000)
 BOUNDS: dict[Kind, tuple[float, float]] = {"ticker": (8.0, 5.0), "whole": (8.0, 5.0)}
 """Target and floor of ticks a core against cryptofeed."""
+BOTH_BOUNDS = 2.0, 1.5
+"""With MongoDB, of the rate as well: there the work is shared with servers that do the same for both."""
 WARM = 1_000
 """Messages before a run, uncounted."""
 PATIENCE = 30.0
@@ -127,7 +129,7 @@ def measure_both(redis: Server, mongo_url: str, folder: Path, rounds: int) -> It
     with Feeder() as feeder:
         recorders = _recorders(feeder, redis, mongo_url, folder, "ticker", BOTH_COUNTS, found)
         _take_turns(recorders, feeder, folder, rounds, clear)
-        yield from _figures("collector_mongo.ticker", *recorders, 2.0, 1.5)
+        yield from _figures("collector_mongo.ticker", *recorders, *BOTH_BOUNDS, BOTH_BOUNDS)
     clear()
     client.close()
     mongo.close()
@@ -242,10 +244,16 @@ def length(client: Any, streams: list[str]) -> int:
 
 
 def _figures(
-    name: str, ours: Recorder, theirs: Recorder, target: float | None, floor: float | None
+    name: str,
+    ours: Recorder,
+    theirs: Recorder,
+    target: float | None,
+    floor: float | None,
+    rate: tuple[float | None, float | None] = (None, None),
 ) -> Iterator[Figure]:
+    """Rates, costs and their ratios; the bounds are those of a core, `rate` is those of the rate."""
     rates = [Figure(f"{name}.{one.name}", "1/s", "higher", tuple(one.rates)) for one in (ours, theirs)]
     costs = [Figure(f"{name}.{one.name}.cpu", "us", "lower", tuple(one.costs)) for one in (ours, theirs)]
     yield from (*rates, *costs)
-    yield ratios(f"{name}.against_cryptofeed", *rates, "higher")
+    yield ratios(f"{name}.against_cryptofeed", *rates, "higher", *rate)
     yield ratios(f"{name}.per_core_against_cryptofeed", costs[1], costs[0], "higher", target, floor)
