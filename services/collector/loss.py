@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tickrouter.core.entry_ids import EntryId
+from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.model.coverage import Claim
 
 from .item import LEDGER, Item
@@ -30,6 +30,17 @@ class Loss:
     until: int
     first: EntryId | None = None
     last: EntryId | None = None
+
+
+def claim_of(loss: Loss, sink: str, now: int) -> Claim | None:
+    """What the ledger is told of records that a sink gave up when its process ended; None for those without an id."""
+    if loss.first is None or loss.last is None:
+        return None
+    cause = f"{sink}: {loss.count} {loss.kind} records given up at the end of the process"
+    name = f"{sink}-{loss.first[1]:019d}"
+    head = (now, loss.contract, loss.kind, session_of(loss.first), name)
+    what = (loss.since, loss.until + 1, cause, loss.first, loss.last, loss.count)
+    return Claim(*head, "missing", *what, note="" if sink == "mongo" else "redis")
 
 
 def losses_of(items: Iterable[Item]) -> tuple[Loss, ...]:

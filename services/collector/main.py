@@ -20,7 +20,7 @@ from tickrouter.bus.publish import Publisher
 from tickrouter.clock import SystemClock
 from tickrouter.config import Config
 from tickrouter.core.entry_ids import EntryId
-from tickrouter.errors import ConfigError
+from tickrouter.errors import ConfigError, StorageError
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database
 from tickrouter.history.coverage import CoverageWriter
@@ -33,6 +33,7 @@ from tickrouter.venues.registry import market_adapter
 from .backfill import Backfiller
 from .give_back import GiveBack
 from .item import FEED
+from .loss import claim_of
 from .mongo_sink import MongoSink
 from .pipeline import Pipeline
 from .reader import Inlet, Reader
@@ -54,6 +55,8 @@ STATE_EVERY = 1.0
 YOUNG_OBJECTS = 20_000
 PATIENCE = 2.0
 """Seconds that the sinks have to write what is queued when the process ends."""
+LAST_WORD = 0.5
+"""Seconds in which the ledger is told of what was lost with that."""
 
 _log = logs.get("collector")
 
@@ -98,7 +101,7 @@ class Collector:
         """
         if not contracts:
             raise ConfigError(f"{config.file}: record.contracts: nothing to record")
-        clock = SystemClock()
+        clock = self._clock = SystemClock()
         state = config.data_folder / "state"
         self._file = state / "collector.json"
         self._started = clock.now()
@@ -142,6 +145,7 @@ class Collector:
             lease_ms=LEASE_MS,
             give_back=GiveBack(self._queues["redis"], spills["redis"].spans() if spills else {}, surplus),
         )
+        self._ledger = CoverageWriter(db, timeout=LAST_WORD)
         self._mongo_sink = MongoSink(
             self._queues["mongo"],
             writer,
@@ -191,13 +195,23 @@ class Collector:
         self._mongo_sink.join(max(0.1, deadline - time.monotonic()))
         self._redis_sink.stop(max(0.1, deadline - time.monotonic()))
         self._redis_sink.join(max(0.5, deadline - time.monotonic()))
-        for queue in self._queues.values():
+        for name, queue in self._queues.items():
             queue.keep()
+            self._tell_lost(name, queue)
         if self._spill_folder is not None:
             self._spill_folder.release()
         self.write_state()
         left = {name: len(queue) for name, queue in self._queues.items()}
         _log.info("stopped", left_in_queues=left, sinks=self._sinks())
+
+    def _tell_lost(self, sink: str, queue: SinkQueue) -> None:
+        """What neither sink nor disk took before the end: the ledger says so."""
+        now = self._clock.now()
+        claims = [claim_of(loss, sink, now) for loss in queue.losses() if loss.kind != FEED]
+        try:
+            self._ledger.tell([claim for claim in claims if claim is not None])
+        except StorageError as error:
+            _log.error("the ledger cannot be told what was lost", sink=sink, error=str(error))
 
     def dead(self) -> list[str]:
         """Threads that ended by themselves; none should."""

@@ -171,6 +171,7 @@ class SinkQueue:
             left = [*self._head, *self._tail, *(() if self._is_from_spill else self._taken.values())]
             self._move(_by_kind(left), "queued", "given_up")
             if left:
+                self._losses += losses_of(left)
                 _log.error("records are lost with the end of the process", lost=str(losses_of(left)))
             self._head, self._tail, self._taken = deque(), [], {}
             if self._spill is not None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector.item import CLAIM, Item
-from services.collector.loss import Loss
+from services.collector.loss import Loss, claim_of
 from services.collector.pipeline import Pipeline
 from services.collector.session import Session
 from services.collector.sink_queue import BLOCK, End, SinkQueue
@@ -291,3 +291,14 @@ def test_at_the_bound_the_configured_end_goes_and_the_ledger_says_which_interval
     assert sum(claim.count for claim in claims) == len(gone)
     assert min(claim.first for claim in claims if claim.first) == (1, min(gone))
     assert max(claim.last for claim in claims if claim.last) == (1, max(gone))
+
+
+def test_what_is_lost_with_the_end_of_the_process_is_told() -> None:
+    queue = SinkQueue()
+    queue.put(items(1, 2, 3))
+    queue.keep()
+    (loss,) = queue.losses()
+    claim = claim_of(loss, "redis", 9)
+    assert claim is not None
+    assert (claim.state, claim.first, claim.last, claim.count, claim.note) == ("missing", (1, 1), (1, 3), 3, "redis")
+    assert claim_of(Loss(C, "trade", 1, 5, 5), "mongo", 9) is None
