@@ -38,9 +38,21 @@ def claim_of(loss: Loss, sink: str, now: int) -> Claim | None:
         return None
     cause = f"{sink}: {loss.count} {loss.kind} records given up at the end of the process"
     name = f"{sink}-{loss.first[1]:019d}"
-    head = (now, loss.contract, loss.kind, session_of(loss.first), name)
-    what = (loss.since, loss.until + 1, cause, loss.first, loss.last, loss.count)
-    return Claim(*head, "missing", *what, note="" if sink == "mongo" else "redis")
+    return Claim(
+        now,
+        loss.contract,
+        loss.kind,
+        session_of(loss.first),
+        name,
+        "missing",
+        loss.since,
+        loss.until + 1,
+        cause,
+        loss.first,
+        loss.last,
+        loss.count,
+        note="" if sink == "mongo" else "redis",
+    )
 
 
 def losses_of(items: Iterable[Item]) -> tuple[Loss, ...]:
