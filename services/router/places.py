@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from tickrouter.bus.journal import Admission
@@ -73,6 +75,7 @@ class Places:
             call,
             deadline_ms=deadline_ms(first),
             forget_before_ms=forget_before_ms,
+            meanwhile=partial(venue.ready, request),
         )
         taken = venue.permits.granted(wanted, answer)
         self._desk.count(f"place_{outcome.lower()}")

@@ -85,6 +85,10 @@ class VenueLink:
         """The answer to a request that was not sent by `send` is back."""
         self._returns.put(grant)
 
+    def ready(self, request: Request) -> None:
+        """Have at hand what `exchange` needs for this very request, if the calling thread sends it."""
+        self._http.ready(request)
+
     def exchange(self, request: Request, sent: Sent = lambda: None) -> Answer:
         """Send a signed request once; `sent` is called when it has left.
 

@@ -8,6 +8,7 @@ pool's own: a thread that ends takes its connection with it, and would leave the
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import hiredis
@@ -20,6 +21,7 @@ from tickrouter.bus.scripts import Script
 from tickrouter.errors import RedisForgot
 
 Part = str | bytes | int | float
+Meanwhile = Callable[[], None]
 Call = tuple[Script, list[str], list[Part]]
 """A script, its keys, its arguments."""
 
@@ -42,15 +44,22 @@ class Direct:
         """
         return self.call_all((script, keys, args))[0]
 
-    def call_all(self, *calls: Call) -> list[Any]:
+    def call_all(self, *calls: Call, meanwhile: Meanwhile | None = None) -> list[Any]:
         """Run scripts one after the other in one write; none waits for another's answer.
+
+        Args:
+            calls: the scripts.
+            meanwhile: called once they are on their way.
 
         Raises:
             RedisForgot, redis.RedisError: as `call`, for the first that failed; the others may have run.
         """
         if self._cluster is not None:
+            if meanwhile is not None:
+                meanwhile()
             return [script.call(self._cluster, keys, args) for script, keys, args in calls]
-        answers = self.exchange(b"".join([_pack(script, keys, args) for script, keys, args in calls]), len(calls))
+        packed = b"".join([_pack(script, keys, args) for script, keys, args in calls])
+        answers = self.exchange(packed, len(calls), meanwhile)
         for answer in answers:
             if isinstance(answer, NoScriptError):
                 raise RedisForgot("the server does not know our scripts: it was restarted or replaced") from answer
@@ -63,8 +72,10 @@ class Direct:
         """True if one connection leads to every key: it is no cluster."""
         return self._cluster is None
 
-    def exchange(self, packed: bytes, answers: int) -> list[Any]:
+    def exchange(self, packed: bytes, answers: int, meanwhile: Meanwhile | None = None) -> list[Any]:
         """Send commands packed by `hiredis.pack_command` and read so many answers; a refusal comes as a value.
+
+        `meanwhile` is called between the two.
 
         Raises:
             redis.ConnectionError, redis.TimeoutError: not all answers came; any command may have run.
@@ -72,8 +83,11 @@ class Direct:
         connection = self._connection()
         try:
             connection.send_packed_command([packed], check_health=False)
+            if meanwhile is not None:
+                meanwhile()
             return [self._answer(connection) for _ in range(answers)]
-        except (RedisConnectionError, RedisTimeout, OSError):
+        except BaseException:
+            # Whatever it was: answers may still come over it that nobody would take for his.
             self._let_go(connection)
             raise
 

@@ -17,7 +17,7 @@ from tickrouter.bus import order_hash
 from tickrouter.bus.balances import agreed_fields, fields_of
 from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
-from tickrouter.bus.direct import Call, Part
+from tickrouter.bus.direct import Call, Meanwhile, Part
 from tickrouter.bus.scripts import Script
 from tickrouter.bus.worklists import GROUP, Entry, Meta, WorkLists
 from tickrouter.core.balances import Base
@@ -101,7 +101,15 @@ class Journal(WorkLists):
         return self._admit(entry, order.command, *self._place(order, event), forget_before_ms)
 
     def admit_sending(
-        self, entry: Entry, change: Change, event: Event, permits: Call, *, deadline_ms: int, forget_before_ms: int
+        self,
+        entry: Entry,
+        change: Change,
+        event: Event,
+        permits: Call,
+        *,
+        deadline_ms: int,
+        forget_before_ms: int,
+        meanwhile: Meanwhile,
     ) -> tuple[Admission, Any]:
         """Admit a place whose request is signed already, in one write with the call that takes its permits.
 
@@ -112,6 +120,7 @@ class Journal(WorkLists):
             permits: the call; without its grant nothing may be sent.
             deadline_ms: after this (ms since 1970 UTC, Redis's clock) it is too old: AGE, and nothing is written.
             forget_before_ms: see `admit_refused`.
+            meanwhile: called while the answers are on their way.
 
         Returns:
             What came of it (AGE, HALTED and DUPLICATE have written nothing), and the answer of `permits`.
@@ -120,7 +129,7 @@ class Journal(WorkLists):
         body["fields"] += _flat(order_hash.fact_field(change.before))
         body["deadline"] = deadline_ms
         names, args = self._admission(entry, change.order.command, orders, body, forget_before_ms)
-        outcome, answer = self._write("admit", names, args, before=permits)
+        outcome, answer = self._write("admit", names, args, before=permits, meanwhile=meanwhile)
         return outcome, answer
 
     def admit_work(
@@ -255,7 +264,14 @@ class Journal(WorkLists):
         self._write("bury", [self.keys.orders, self.keys.dead], args)
 
     def _write(
-        self, name: str, keys: list[str], args: list[Part], *, before: Call | None = None, behind: Call | None = None
+        self,
+        name: str,
+        keys: list[str],
+        args: list[Part],
+        *,
+        before: Call | None = None,
+        behind: Call | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> tuple[Any, Any]:
         """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again.
 
@@ -266,7 +282,8 @@ class Journal(WorkLists):
         while True:
             try:
                 mine: Call = (self._scripts[name], names, [self._token(), self._rev, *args])
-                answers = self._direct.call_all(*(call for call in (before, mine, behind) if call is not None))
+                calls = [call for call in (before, mine, behind) if call is not None]
+                answers = self._direct.call_all(*calls, meanwhile=meanwhile)
             except (RedisConnectionError, RedisTimeout) as error:
                 if time.monotonic() > deadline:
                     raise StorageError(f"Redis did not answer {name} for {RESEND_FOR:.0f} s: {error}") from error

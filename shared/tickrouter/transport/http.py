@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ MAX_BODY = 32 * 1024 * 1024
 """Largest answer that is read, in bytes."""
 _CHUNK = 64 * 1024
 Sent = Callable[[], None]
+_Ready = tuple[Request, Any, Any, bytes]
+"""A request, its pool, a connection of that, and the request's bytes."""
 
 
 class LeanAdapter(HTTPAdapter):
@@ -31,6 +35,7 @@ class LeanAdapter(HTTPAdapter):
     def __init__(self, connections: int) -> None:
         super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self._pools: dict[str, Any] = {}
+        self._local = threading.local()
 
     def exchange(self, request: Request, timeout: float, sent: Sent) -> Reply:
         """Send once and read the answer whole; `sent` is called when the request has left.
@@ -39,9 +44,7 @@ class LeanAdapter(HTTPAdapter):
             urllib3.exceptions.HTTPError, OSError, ValueError: no whole answer.
         """
         deadline = time.monotonic() + timeout
-        origin, path = _parts(request.url)
-        pool = self._pools.get(origin) or self._pool(origin, request)
-        connection = pool._get_conn()
+        _, pool, connection, data = self._take_ready(request)
         reply = Reply(MAX_BODY)
         try:
             if connection.sock is None:
@@ -49,12 +52,12 @@ class LeanAdapter(HTTPAdapter):
                 connection.connect()
             sock = connection.sock
             sock.settimeout(max(0.001, deadline - time.monotonic()))
-            sock.sendall(_bytes_of(request, origin, path))
+            sock.sendall(data)
             sent()
             while not reply.is_whole:
-                data = sock.recv(_CHUNK)
-                if data:
-                    reply.feed(data)
+                piece = sock.recv(_CHUNK)
+                if piece:
+                    reply.feed(piece)
                     if not reply.is_whole:
                         sock.settimeout(max(0.001, deadline - time.monotonic()))
                 elif not reply.ended():
@@ -64,6 +67,33 @@ class LeanAdapter(HTTPAdapter):
                 connection.close()
             pool._put_conn(connection)
         return reply
+
+    def ready(self, request: Request) -> None:
+        """Have a connection and the bytes at hand for what the calling thread is about to send, or not.
+
+        Raises:
+            ValueError: see `exchange`.
+        """
+        self._let_go()
+        origin, path = _parts(request.url)
+        data = _bytes_of(request, origin, path)
+        pool = self._pools.get(origin) or self._pool(origin, request)
+        self._local.ready = request, pool, pool._get_conn(), data
+
+    def _take_ready(self, request: Request) -> _Ready:
+        found: _Ready | None = getattr(self._local, "ready", None)
+        if found is None or found[0] is not request:
+            self.ready(request)
+            found = self._local.ready
+        self._local.ready = None
+        return found
+
+    def _let_go(self) -> None:
+        unused: _Ready | None = getattr(self._local, "ready", None)
+        if unused is not None:
+            _, pool, connection, _ = unused
+            pool._put_conn(connection)
+            self._local.ready = None
 
     def _pool(self, origin: str, request: Request) -> Any:
         prepared = requests.Request(request.method, request.url).prepare()
@@ -96,6 +126,11 @@ class HttpClient:
         except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, ValueError) as error:
             raise AmbiguousError(self._venue, "venue_down", _words(error)) from error
         return Answer(reply.status, reply.body, _seconds(reply.headers))
+
+    def ready(self, request: Request) -> None:
+        """Have at hand what `send` needs for this very request, if the calling thread sends it; it may not."""
+        with suppress(ValueError):  # `send` says so
+            self._adapter.ready(request)
 
     def close(self) -> None:
         """Close all connections."""
