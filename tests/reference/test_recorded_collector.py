@@ -102,6 +102,6 @@ def test_every_trade_and_every_top_of_book(
             shifted = [(price, amount, taker, time - shift) for price, amount, taker, time in trades]
             said.check(pair, tops_of(room, contract, count), shifted)
             counts = state["contracts"][contract]["counts"]
-            assert (counts["book_corrected"], counts.get("book_invalidated", 0)) == (0, 0)
+            assert (counts.get("book_corrected", 0), counts.get("book_invalidated", 0)) == (0, 0)
             assert room.stored("trade", contract) == room.entries("trade", contract)
             assert room.stored("tick", contract) == room.entries("tick", contract)
