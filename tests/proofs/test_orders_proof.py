@@ -106,7 +106,12 @@ def test_a_sample_of_second_kills_during_recovery(store: Store) -> None:
     assert any(result.reached for result in results)
 
 
-@pytest.mark.parametrize("twin", TWINS)
+# Since admission and sending are one write, the venue's clock stops most of what the counter lets through: it is
+# caught by chance only, and tried where there is time.
+BY_CHANCE = "fence by counter"
+
+
+@pytest.mark.parametrize("twin", [pytest.param(name, marks=[pytest.mark.long] * (name == BY_CHANCE)) for name in TWINS])
 def test_a_broken_router_is_caught(store: Store, twin: str) -> None:
     cells = matrix.twins(store.traces, SEED)[twin]
     while cells and not any(result.wrong for result in run(store, cells[:AT_ONCE])):
