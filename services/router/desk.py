@@ -14,6 +14,7 @@ from tickrouter.bus.journal import Journal
 from tickrouter.bus.order_store import read_order
 from tickrouter.clock import Clock
 from tickrouter.config import AccountConfig, RouterConfig
+from tickrouter.core.facts import VenueOrder
 from tickrouter.core.order_life import Change
 from tickrouter.core.recovery import Proof
 from tickrouter.errors import StorageError
@@ -69,6 +70,8 @@ class Desk:
         self.unsigned = unsigned
         self._is_taken_up = not epoch.is_new
         self._looked_through: set[Contract] = set()
+        self.unclaimed: dict[str, VenueOrder] = {}
+        """Orders at the venue that the journal does not know and nobody claims, by client id."""
         self._alarms = alarms
         self.failure: Exception | None = None
         self.listeners: list[Callable[[Lane, Change], None]] = []

@@ -20,6 +20,7 @@ from .desk import Desk
 from .lane import Lane
 from .listings import Listings
 
+_MS = 1_000_000
 HOUR = 3600 * SECOND
 UNSURE = (Status.PENDING_NEW, Status.IN_DOUBT)
 """Any word of the venue counts at once: a place that waits for it may repeat one that Redis forgot."""
@@ -84,7 +85,7 @@ class Reconciler:
     def _compare(self, contract: Contract) -> None:
         began = self._last_look[contract] = self._desk.clock.now()
         now = self._desk.venue.clock.now()
-        since = self._since.get(contract, now - int(self._desk.router.reconcile_hours * HOUR))
+        since = self._since.get(contract, self._first_since(contract, now))
         since = min([since, *self._watched_since(contract)])
         at_start = contract not in self._since
         try:
@@ -103,6 +104,12 @@ class Reconciler:
         self._since[contract] = now - self._desk.proof.lag - SETTLE
         if began > self._desk.quiet_until:
             self._desk.looked_through(contract)
+
+    def _first_since(self, contract: Contract, now: int) -> int:
+        """Where the first look of a tenure begins: what Redis forgot lies before the epoch's opening."""
+        opened = self._desk.epoch.opened_ms * _MS
+        is_complete = self._desk.is_looked_through(contract)
+        return (now if is_complete else min(now, opened)) - int(self._desk.router.reconcile_hours * HOUR)
 
     def _watched_since(self, contract: Contract) -> list[int]:
         """Since when to look for orders that were never placed as far as proven: a late find is still adopted."""
@@ -146,7 +153,9 @@ class Reconciler:
             return
         if ours:
             self._adopt(found, client_oid, "orphan", "ours by its client id; the journal does not know it")
-        elif found.exchange_oid not in self._foreign:
+            return
+        self._desk.unclaimed[client_oid] = found
+        if found.exchange_oid not in self._foreign:
             self._foreign.add(found.exchange_oid)
             reason = Reason("foreign", f"{found.side} {found.amount} at {found.price}, {found.state}: left alone")
             self._desk.tell(

@@ -18,6 +18,7 @@ from tickrouter.core.facts import (
     Denied,
     Fact,
     Refused,
+    Seen,
     Sending,
     Unanswered,
 )
@@ -69,8 +70,9 @@ class Sender:
         self._places.put(lane)
 
     def is_free_for(self, order: Order) -> bool:
-        """True if no place waits, so that this one overtakes nobody, and nothing of its contract is to be found."""
-        return not self._waiting and self._desk.is_looked_through(order.contract)
+        """True if no place waits, so that this one overtakes nobody, and the venue cannot have it already."""
+        desk = self._desk
+        return not self._waiting and desk.is_looked_through(order.contract) and order.client_oid not in desk.unclaimed
 
     def place_endpoint(self, order: Order) -> str:
         """`METHOD /path` of a place."""
@@ -112,6 +114,8 @@ class Sender:
     def _place_when_permitted(self, lane: Lane) -> None:
         try:
             self._wait_for_look(lane)
+            if self._is_there(lane):
+                return
             grant = self._desk.venue.permit(self.place_endpoint(lane.order), lambda: self._may_leave(lane))
         finally:
             with self._lock:
@@ -130,6 +134,15 @@ class Sender:
         while not self._desk.is_looked_through(lane.order.contract) and self._may_leave(lane):
             if self._desk.stop.wait(LOOK_EVERY):
                 raise Stopped
+
+    def _is_there(self, lane: Lane) -> bool:
+        """True if the venue has an order of this client id: it is this one, sent before by a Redis that forgot it."""
+        found = self._desk.unclaimed.get(lane.order.client_oid)
+        if found is None:
+            return False
+        lane.apply(Seen(found, "reconciliation"))
+        self._tracker.look(lane)
+        return True
 
     def _may_leave(self, lane: Lane) -> bool:
         order = lane.order

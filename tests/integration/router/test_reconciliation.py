@@ -182,6 +182,30 @@ def test_a_place_that_redis_forgot_and_its_sender_repeats_is_looked_for_first(
         assert len(venue.ledger(oid)["orders"]) == 1
 
 
+def test_a_place_that_is_repeated_after_its_first_order_was_told_as_foreign_is_that_order(
+    venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
+) -> None:
+    with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **SHORT) as router:
+        router.start()
+        router.wait(router.place("b", "90", "1"), "New")
+        shutil.copytree(tmp_path / "redis/appendonlydir", tmp_path / "copy")
+        command, oid = uuid.uuid4().hex, uuid.uuid4().hex
+        router.place("b", "100", "2", id=command, client_oid=oid)
+        sent = router.wait(oid, "New")
+        router.kill()
+        take_back(orders_redis, tmp_path / "copy")
+        router.start()
+        # What leaves shows that the look through the venue is over.
+        router.wait(router.place("b", "92", "1"), "New", timeout=20)
+        assert [event.exchange_oid for event in router.events() if event.type == "foreign"] == [sent.exchange_oid]
+        venue.trade("BTCUSDT", "99.50", "0.5", "sell")
+        router.place("b", "100", "2", id=command, client_oid=oid)
+        again = router.wait(oid, "PartiallyFilled", timeout=20)
+        assert again.exchange_oid == sent.exchange_oid
+        assert len(venue.ledger(oid)["orders"]) == 1
+        until(lambda: len(router.fills()) == 1, 20)
+
+
 def test_a_router_that_dies_between_opening_an_epoch_and_taking_up_leaves_all_of_it_to_the_next(
     venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
 ) -> None:
