@@ -119,18 +119,15 @@ class Pipeline:
         if self.session is not self._told or self._is_down:
             self._greet(items, now)
         heard: set[str] = set()
-        ticks: list[Tick] = []  # of tickers that follow each other, added before anything that comes after them
+        tickers: list[TickerSeen] = []  # that follow each other
         # By exact type, the frequent ones first: isinstance asks the class's own class.
         for fact in facts:
             if type(fact) is TickerSeen:
-                if "tick" not in heard:
-                    self._hear(items, "tick", now, heard)
-                if (tick := self._merge.on_ticker(fact, now)) is not None:
-                    ticks.append(tick)
+                tickers.append(fact)
                 continue
-            if ticks:
-                self._keep_ticks(items, ticks, now)
-                ticks = []
+            if tickers:
+                self._take_tickers(items, tickers, now, heard)
+                tickers = []
             if type(fact) is BookDiff or type(fact) is BookSnapshot:
                 if "book" not in heard:
                     self._hear(items, "book", now, heard)
@@ -142,8 +139,8 @@ class Pipeline:
                 self._take_trade(items, fact, now)
             elif type(fact) is Refused:
                 self._take_refused(items, fact, now)
-        if ticks:
-            self._keep_ticks(items, ticks, now)
+        if tickers:
+            self._take_tickers(items, tickers, now, heard)
         for what, count in Counter(map(type, facts)).items():
             if (kind := _KINDS_OF.get(what)) is not None:
                 self.counts[f"{kind}_facts"] += count
@@ -257,11 +254,9 @@ class Pipeline:
         """A new session begins by saying what is missing before it and how things stand."""
         session, before = self.session, self._told
         self._told = session
-        if session is None:
-            if before is not None:
-                items += self._claims(self._ledger.stop(now))
-            return
-        if session is before:
+        if session is None and before is not None:
+            items += self._claims(self._ledger.stop(now))
+        if session is None or session is before:
             return
         is_first = before is None
         self._book_told, self._book_pending = None, self._sync.is_good
@@ -283,6 +278,11 @@ class Pipeline:
             self._tell(items, "live", "heard again", kind, now, since)
             if kind != "book" or self._sync.is_good:
                 self._turn(items, kind, "live", "heard again", now)
+
+    def _take_tickers(self, items: list[Item], tickers: Sequence[TickerSeen], now: int, heard: set[str]) -> None:
+        if "tick" not in heard:
+            self._hear(items, "tick", now, heard)
+        self._keep_ticks(items, self._merge.on_tickers(tickers, now), now)
 
     def _take_trade(self, items: list[Item], fact: TradeSeen, now: int) -> None:
         trade = fact.trade
@@ -348,7 +348,7 @@ class Pipeline:
             self._add(items, "book", book, now)
 
     def _keep_ticks(self, items: list[Item], ticks: Sequence[Tick], now: int) -> None:
-        if "tick" in self._kinds:
+        if ticks and "tick" in self._kinds:
             self._add_all(items, "tick", ticks, now)
 
     def _take_refused(self, items: list[Item], fact: Refused, now: int) -> None:

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tickrouter import logs
-from tickrouter.bus.codec import pack_record
-from tickrouter.bus.publish import ALIVE, Batch, Entry, Published, Publisher, publish_together
+from tickrouter.bus.publish import ALIVE, Batch, Published, Publisher, publish_together
 from tickrouter.clock import Clock
 from tickrouter.core.entry_ids import session_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
@@ -56,7 +55,8 @@ class _Room:
     is_standby: bool = False
     waiting_since: float | None = None
     renewed_at: float = 0.0
-    kept: deque[tuple[float, Sequence[Entry]]] = field(default_factory=deque)
+    kept: deque[tuple[float, bytes, int]] = field(default_factory=deque)
+    """What was acknowledged: when, in which bytes, and how many entries of them."""
 
     @property
     def is_ready(self) -> bool:
@@ -156,7 +156,9 @@ class RedisSink(threading.Thread):
         if self._ending.is_set() or self.outage.is_on or not self._door.acquire(timeout=QUICK):
             return False
         try:
-            parts = [(self._rooms[contract], own) for contract, own in by_contract(items)]
+            # A contract alone is the usual case: nothing to sort.
+            own_rooms = by_contract(items) if len(self._rooms) > 1 else [(items[0].contract, items)]
+            parts = [(self._rooms[contract], own) for contract, own in own_rooms]
             if not all(room.is_ready for room, _ in parts) or not self._queue.begin(items):
                 return False
             batches = [self._batch(room, own) for room, own in parts]
@@ -168,7 +170,7 @@ class RedisSink(threading.Thread):
                 if isinstance(done, StorageError):
                     _log.debug("no fast answer, left to the sink", error=str(done))
                 else:
-                    self._written(room, own, batch.entries, done)
+                    self._written(room, own, batch, done)
             if not self._queue.is_empty():
                 self._queue.wake()
             return True
@@ -220,22 +222,23 @@ class RedisSink(threading.Thread):
     def _write(self, room: _Room, items: Sequence[Item]) -> Sequence[Item]:
         """One call; what is still to be written."""
         batch = self._batch(room, items)
-        return self._written(room, items, batch.entries, room.publisher.publish(batch.entries, batch.through))
+        (done,) = publish_together([batch], is_quick=False)
+        if isinstance(done, StorageError):
+            raise done
+        return self._written(room, items, batch, done)
 
     def _batch(self, room: _Room, items: Sequence[Item]) -> Batch:
-        entries = [Entry(item.kind, item.id, pack_record(item.record)) for item in items if item.id is not None]
         fields = self._through.fields(room.pipeline.contract) | {ALIVE: str(self._clock.now())}
-        if len(entries) < len(items):
-            told = [item.record for item in items if item.kind == CLAIM]
+        if told := [item.record for item in items if item.id is None]:
             claims = [claim for claim in told if isinstance(claim, Claim) and not claim.note]
             fields |= claim_fields({claim.kind: claim for claim in claims})
-        return Batch(room.publisher, entries, fields)
+        return Batch(room.publisher, items, fields)
 
-    def _written(self, room: _Room, items: Sequence[Item], entries: Sequence[Entry], done: Published) -> Sequence[Item]:
+    def _written(self, room: _Room, items: Sequence[Item], batch: Batch, done: Published) -> Sequence[Item]:
         """Settle what a call has done; what is still to be written: all behind an entry that was refused."""
         now = self._clock.monotonic()
         room.renewed_at = now
-        room.kept.append((now, entries if done.stored == len(entries) else entries[: done.stored]))
+        room.kept.append((now, batch.packed, done.stored))
         while room.kept and now - room.kept[0][0] > KEPT_SECONDS:
             room.kept.popleft()
         if done.conflict is None:
@@ -271,7 +274,7 @@ class RedisSink(threading.Thread):
             room.is_open = True
         if not room.is_checked:
             last = room.publisher.last_ids()
-            kept = [entry for _, batch in room.kept for entry in batch]
+            kept = [entry for _, packed, stored in room.kept for entry in room.publisher.unpacked(packed)[:stored]]
             missing = [entry for entry in kept if entry.id > last.get(entry.kind, (0, 0))]
             if missing:
                 done = room.publisher.publish(missing)

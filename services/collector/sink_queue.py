@@ -81,6 +81,7 @@ class SinkQueue:
         """Of a full queue, what the ledger has to be told all the same: the latest word of each claim."""
         self._taken: dict[int, Item] = {}
         self._begun: tuple[Sequence[Item], Counter[str]] | None = None
+        """Taken past the queue, with its counts; nothing else is in hand meanwhile."""
         self._is_from_spill = False
         self._since: float | None = None
         self._tail_since = 0.0
@@ -95,6 +96,7 @@ class SinkQueue:
     def put(self, items: Sequence[Item]) -> None:
         """Append; where the bounds are passed, an interval is given up."""
         with self._news:
+            self._unfold()
             self._count(_by_kind(items), "received", "queued")
             self._append(items)
             self._news.notify()
@@ -110,7 +112,7 @@ class SinkQueue:
             counts = _by_kind(items)
             self._count(counts, "received", "queued")
             self._since = self._now()
-            self._hold(items)
+            self._is_from_spill = False
             self._begun = items, counts
             return True
 
@@ -125,6 +127,7 @@ class SinkQueue:
         with self._news:
             if timeout and not self._is_waiting():
                 self._news.wait(timeout)
+            self._unfold()
             if not self._taken:
                 self._fetch(count)
             return list(self._taken.values())
@@ -137,10 +140,9 @@ class SinkQueue:
             was = "spilled" if self._is_from_spill else "queued"
             if self._begun is not None and stored is self._begun[0]:
                 # All that was begun is stored, as nearly always: no look at each.
-                self._taken = {}
                 self._move(self._begun[1], was, "stored")
-                stored = ()
-            self._begun = None
+                self._begun, stored = None, ()
+            self._unfold()
             for items, name in ((stored, "stored"), (refused, "refused"), (given_up, "given_up")):
                 own = [item for item in items if self._taken.pop(id(item), None) is not None]
                 self._move(_by_kind(own), was, name)
@@ -161,11 +163,13 @@ class SinkQueue:
     def stall(self) -> None:
         """The sink got nowhere: what has waited for long goes to disk."""
         with self._news:
+            self._unfold()
             self._spill_what_is_old()
 
     def keep(self) -> None:
         """All that waits goes to disk, for the next start; what the disk does not take is given up."""
         with self._news:
+            self._unfold()
             self._begin_spilling()
             self._flush()
             left = [*self._head, *self._tail, *(() if self._is_from_spill else self._taken.values())]
@@ -204,7 +208,7 @@ class SinkQueue:
             return sum(account.queued + account.spilled for account in self._accounts.values())
 
     def _is_waiting(self) -> bool:
-        return bool(self._taken or self._head or self._spill or self._tail or self._told)
+        return bool(self._begun or self._taken or self._head or self._spill or self._tail or self._told)
 
     def _append(self, items: Sequence[Item]) -> None:
         if self._since is None:
@@ -225,6 +229,12 @@ class SinkQueue:
     def _hold(self, items: Collection[Item]) -> None:
         self._taken = dict(zip(map(id, items), items, strict=True))
         self._is_from_spill = False
+
+    def _unfold(self) -> None:
+        """What was begun becomes what was taken, record by record: somebody has to look at it."""
+        if self._begun is not None:
+            self._hold(self._begun[0])
+            self._begun = None
 
     def _fetch(self, count: int) -> None:
         """Make the oldest records the taken ones."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import hiredis
 import msgspec
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from tickrouter.bus.codec import pack_record
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.direct import Call, Direct
 from tickrouter.bus.keys import MarketKeys
@@ -19,6 +21,7 @@ from tickrouter.bus.scripts import Script
 from tickrouter.bus.subscribe import read_after
 from tickrouter.core.entry_ids import EntryId, text_of
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError, StreamConflict
+from tickrouter.model.record import Record
 
 _PUBLISH = Script("publish")
 ALIVE = "alive"
@@ -31,6 +34,17 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     kind: str
     id: EntryId
     data: bytes
+
+
+class Row(Protocol):
+    """A record of a batch, not packed yet; without an id it has no place in a stream, and is passed over."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def id(self) -> EntryId | None: ...
+    @property
+    def record(self) -> Record: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,49 +178,64 @@ class Publisher:
             StorageError: Redis did not answer (the batch may or may not be stored; sending it again is harmless),
                 or refused an entry.
         """
-        batch = Batch(self, entries, through or {})
         try:
-            answer = self._way.call(*self.call(batch))
+            answer = self._way.call(*self.call(entries, through or {}))
         except RedisError as error:
             raise StorageError(f"Redis: streams of {self.contract}: {error}") from error
-        done = self.outcome(batch, answer)
+        done = self.outcome(answer, lambda: entries)
         if isinstance(done, StorageError):
             raise done
         return done
 
-    def call(self, batch: Batch) -> Call:
-        """What is to be sent for a batch of this contract."""
-        args = self._arguments(batch)
-        for entry in batch.entries:
+    def call(self, entries: Sequence[Entry], through: Mapping[str, str]) -> Call:
+        """What is to be sent for entries of this contract."""
+        args = self._arguments(through)
+        for entry in entries:
             args += (self._kinds[entry.kind], text_of(entry.id), entry.data)
         return _PUBLISH, [self._keys.lease, self._keys.through, *self._stream_keys], args
 
-    def packed(self, batch: Batch) -> bytes:
+    def packed(self, rows: Sequence[Row], through: Mapping[str, str]) -> bytes:
         """The same as bytes on the wire: its entries are written here, for a packer looks at each part of them anew."""
-        keys = (self._keys.lease, self._keys.through, *self._stream_keys)
-        parts: Any = ("EVALSHA", _PUBLISH.digest, len(keys), *keys, *self._arguments(batch))
-        head: bytes = hiredis.pack_command(parts)
-        pieces = [b"*%d\r\n" % (len(parts) + 3 * len(batch.entries)), head[head.index(b"\n") + 1 :]]
+        pieces: list[bytes] = []
         # What stands before n is the same for records of one kind that came together.
         stem, stem_kind, stem_ms, lowest, beyond = b"", "", -1, 0, 0
-        for entry in batch.entries:
-            (ms, n), data, kind = entry.id, entry.data, entry.kind
+        for row in rows:
+            if (entry_id := row.id) is None:
+                continue
+            (ms, n), data, kind = entry_id, pack_record(row.record), row.kind
             if kind != stem_kind or ms != stem_ms or not lowest <= n < beyond:
                 digits = len(str(n))
                 stem_kind, stem_ms, lowest, beyond = kind, ms, 10 ** (digits - 1) if n else 0, 10**digits
                 stem = b"%b$%d\r\n%d-" % (self._packed_kinds[kind], len(str(ms)) + 1 + digits, ms)
             pieces.append(b"%b%d\r\n$%d\r\n%b\r\n" % (stem, n, len(data), data))
-        return b"".join(pieces)
+        keys = (self._keys.lease, self._keys.through, *self._stream_keys)
+        parts: Any = ("EVALSHA", _PUBLISH.digest, len(keys), *keys, *self._arguments(through))
+        head: bytes = hiredis.pack_command(parts)
+        return b"".join((b"*%d\r\n" % (len(parts) + 3 * len(pieces)), head[head.index(b"\n") + 1 :], *pieces))
 
-    def _arguments(self, batch: Batch) -> list[Any]:
+    def unpacked(self, packed: bytes) -> list[Entry]:
+        """The entries of a packed command."""
+        reader = hiredis.Reader()
+        reader.feed(packed)
+        parts: Any = reader.gets()
+        fields = 3 + int(parts[2]) + 2
+        at = fields + 1 + 2 * int(parts[fields]) + len(self._stream_args)
+        kinds = {number: kind for kind, number in self._kinds.items()}
+        entries = []
+        for kind, entry_id, data in zip(parts[at::3], parts[at + 1 :: 3], parts[at + 2 :: 3], strict=True):
+            ms, _, n = entry_id.partition(b"-")
+            entries.append(Entry(kinds[kind], (int(ms), int(n)), data))
+        return entries
+
+    def _arguments(self, through: Mapping[str, str]) -> list[Any]:
         """All that stands before the entries."""
-        args: list[Any] = [self._lease.token, self._lease.milliseconds, len(batch.through)]
-        for item in batch.through.items():
+        args: list[Any] = [self._lease.token, self._lease.milliseconds, len(through)]
+        for item in through.items():
             args += item
         return args + self._stream_args
 
-    def outcome(self, batch: Batch, answer: Any) -> Published | StorageError:
-        """What the answer to its call says."""
+    def outcome(self, answer: Any, entries: Callable[[], Sequence[Entry]]) -> Published | StorageError:
+        """What the answer to a call says; its entries are asked for where one was refused."""
         if isinstance(answer, RedisError):
             return StorageError(f"Redis: streams of {self.contract}: {answer}")
         outcome, stored, repeated, text = answer[0], int(answer[1]), int(answer[2]), answer[3].decode(errors="replace")
@@ -215,7 +244,8 @@ class Publisher:
             return Published(done, repeated)
         if outcome == b"LEASE":
             return LeaseLost(f"lease of {self.contract} is not ours any more")
-        refused = f"{self.contract}: {batch.entries[done].kind} {text_of(batch.entries[done].id)}"
+        entry = entries()[done]
+        refused = f"{self.contract}: {entry.kind} {text_of(entry.id)}"
         if outcome == b"CONFLICT":
             return Published(done, repeated, StreamConflict(f"{refused} was refused, and {text}"))
         return StorageError(f"Redis refused {refused}: {text}")
@@ -224,6 +254,11 @@ class Publisher:
     def quick(self) -> Direct:
         """The way of `publish_together`."""
         return self._quick
+
+    @property
+    def patient(self) -> Direct:
+        """The way of all else."""
+        return self._way
 
     def load(self) -> None:
         """Make the server know the script again, after `RedisForgot`.
@@ -237,33 +272,48 @@ class Publisher:
             raise StorageError(f"Redis: {error}") from error
 
 
-class Batch(NamedTuple):
-    """A contract's publisher, entries for it, and fields of other sinks."""
+@dataclass(frozen=True)
+class Batch:
+    """A contract's publisher, rows for it, and fields of other sinks."""
 
     publisher: Publisher
-    entries: Sequence[Entry]
+    rows: Sequence[Row]
     through: Mapping[str, str]
 
+    @cached_property
+    def packed(self) -> bytes:
+        """The whole call as bytes on the wire, under the lease of the moment when it is first asked for: all that has
+        to be kept of the rows to write them again."""
+        return self.publisher.packed(self.rows, self.through)
 
-def publish_together(batches: Sequence[Batch]) -> list[Published | StorageError]:
+    def entries(self) -> list[Entry]:
+        """The rows as entries."""
+        return self.publisher.unpacked(self.packed)
+
+
+def publish_together(batches: Sequence[Batch], *, is_quick: bool = True) -> list[Published | StorageError]:
     """Write batches of different contracts of one server in one write: what became of each.
+
+    Args:
+        batches: a contract's own each.
+        is_quick: with the short timeout.
 
     Raises:
         RedisForgot: as `Publisher.publish`; nothing was written.
         StorageError: not every answer came; any of them may be stored, and sending them again is harmless.
     """
-    way = batches[0].publisher.quick
+    way = batches[0].publisher.quick if is_quick else batches[0].publisher.patient
     try:
         if way.is_whole:
-            answers = way.exchange(b"".join([batch.publisher.packed(batch) for batch in batches]), len(batches))
+            answers = way.exchange(b"".join([batch.packed for batch in batches]), len(batches))
         else:
-            answers = way.call_all(*[batch.publisher.call(batch) for batch in batches])
+            answers = way.call_all(*[batch.publisher.call(batch.entries(), batch.through) for batch in batches])
     except RedisError as error:
         contracts = ", ".join(batch.publisher.contract for batch in batches)
         raise StorageError(f"Redis: streams of {contracts}: {error}") from error
     if any(isinstance(answer, NoScriptError) for answer in answers):
         raise RedisForgot("the server does not know our scripts: it was restarted or replaced")
-    return [batch.publisher.outcome(batch, answer) for batch, answer in zip(batches, answers, strict=True)]
+    return [batch.publisher.outcome(answer, batch.entries) for batch, answer in zip(batches, answers, strict=True)]
 
 
 _ways: WeakKeyDictionary[Redis, Direct] = WeakKeyDictionary()

@@ -6,6 +6,7 @@ trade; before one was seen, what the ticker calls last.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from tickrouter.core.market import TickerSeen
@@ -14,7 +15,8 @@ from tickrouter.model.tick import Tick
 from tickrouter.model.trade import Trade
 
 Levels = tuple[Level, ...]
-Source = Literal["ticker", "trade", "book"]
+Source = Literal["trade", "book"]
+_FLAGS = SIZE_ROUNDED | STATISTIC_ROUNDED
 
 
 class TickMerge:
@@ -36,15 +38,31 @@ class TickMerge:
         self._book_flags = 0
         self._told: tuple[float | None, Levels, Levels] | None = (None, (), ())
 
-    def on_ticker(self, ticker: TickerSeen, now: int) -> Tick | None:
-        """Take a ticker received at `now` (ns)."""
-        bid, ask, flags = ticker.bid, ticker.ask, ticker.flags
+    def on_tickers(self, tickers: Sequence[TickerSeen], now: int) -> list[Tick]:
+        """Take tickers that came together, at `now` (ns)."""
+        if not tickers:
+            return []
+        ticks: list[Tick] = []
+        contract, price, is_traded, told = self.contract, self._price, self._has_traded, self._told
+        book, book_flags = self._book_levels, self._book_flags
+        for ticker in tickers:
+            bid, ask, flags = ticker.bid, ticker.ask, ticker.flags & _FLAGS
+            shown = (bid,) if bid else (), (ask,) if ask else ()
+            if not is_traded and ticker.last is not None:
+                price = ticker.last
+            bids, asks = book or shown
+            state = (price, bids, asks)
+            if state != told:
+                told = state
+                if book is not None:
+                    flags = book_flags | flags & STATISTIC_ROUNDED
+                time, amount = ticker.exchange_time, ticker.amount
+                ticks.append(Tick(now, price, ticker.volume, bids, asks, contract, "ticker", time, amount, flags))
+        self._price, self._told = price, told
         self._volume, self._amount = ticker.volume, ticker.amount
-        self._ticker_levels = (bid,) if bid else (), (ask,) if ask else ()
-        self._statistic_flags, self._ticker_flags = flags & STATISTIC_ROUNDED, flags & SIZE_ROUNDED
-        if not self._has_traded and ticker.last is not None:
-            self._price = ticker.last
-        return self._tick("ticker", now, ticker.exchange_time)
+        self._ticker_levels = shown
+        self._statistic_flags, self._ticker_flags = ticker.flags & STATISTIC_ROUNDED, ticker.flags & SIZE_ROUNDED
+        return ticks
 
     def on_trade(self, trade: Trade, now: int) -> Tick | None:
         """Take a trade seen live: the last trade has changed even where its price has not."""

@@ -6,6 +6,7 @@ What is allowed is what websocket-client allows, a masked frame from a server in
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 LIMIT: Final = 16 * 1024 * 1024
@@ -25,6 +26,10 @@ _MASKED: Final = 0x80
 _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
 _LONGEST_CONTROL: Final = 125
+_SHORT: Final = 0x7F
+_TEXT_OF_16: Final = _WHOLE_TEXT << 8 | _LENGTH_16
+"""The first two bytes of a whole text whose length follows in two more."""
+_two_words: Final = struct.Struct("!HH").unpack_from
 _NO_CODE: Final = (1004, 1005, 1006)
 """Codes from 1000 to 1014 that no close frame may carry (section 7.4.1)."""
 
@@ -75,19 +80,24 @@ class FrameReader:
         messages: list[bytes] = []
         at, end, wanted = 0, len(data), 2
         while end - at >= 2:
-            first, length = data[at], data[at + 1]
-            body = at + 2
             # What nearly every frame is: a whole text of less than 64 kB. Anything else takes the longer way below.
-            if first == _WHOLE_TEXT and length < _LENGTH_64 and self._fragments is None and end - at >= 4:
-                if length == _LENGTH_16:
-                    length = data[body] << 8 | data[at + 3]
-                    body = at + 4
-                if end - body >= length:
+            if self._fragments is None:
+                while end - at >= 4:
+                    kind, length = _two_words(data, at)
+                    if kind == _TEXT_OF_16:
+                        body = at + 4
+                    elif kind < _TEXT_OF_16 and kind & ~_SHORT == _WHOLE_TEXT << 8:
+                        length, body = kind & _SHORT, at + 2
+                    else:
+                        break
+                    if end - body < length:
+                        break
                     at = body + length
                     messages.append(data[body:at])
-                    continue
-                wanted = body - at + length
-                break
+                if end - at < 2:
+                    break
+            first, length = data[at], data[at + 1]
+            body = at + 2
             masked = length & _MASKED
             length &= ~_MASKED
             if length >= _LENGTH_16:

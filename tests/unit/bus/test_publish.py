@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import hiredis
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,13 +41,30 @@ def entries(*numbers: int, kind: str = "tick", data: bytes = b"x") -> list[Entry
     return [Entry(kind, (1, number), data + str(number).encode()) for number in numbers]
 
 
+@dataclass(frozen=True)
+class _Row:
+    """Stands for a record whose msgpack is `data`."""
+
+    kind: str
+    id: tuple[int, int] | None
+    record: Any
+
+    @classmethod
+    def of(cls, entry: Entry) -> _Row:
+        return cls(entry.kind, entry.id, msgspec.Raw(entry.data))
+
+
+def batch(publisher: Publisher, entries: Sequence[Entry], through: dict[str, str] | None = None) -> Batch:
+    return Batch(publisher, [_Row.of(entry) for entry in entries], through or {})
+
+
 def stored(redis: Redis, contract: str, kind: str = "tick") -> list[tuple[bytes, bytes]]:
     return [(entry, fields[b"d"]) for entry, fields in redis.xrange(MarketKeys(contract).stream(kind))]
 
 
 def test_a_batch_goes_into_its_streams_in_order(redis: Redis, contract: str, publisher: Publisher) -> None:
-    batch = [*entries(1, 2), *entries(7, kind="trade"), *entries(3)]
-    assert publisher.publish(batch, {"mongo:tick": "1-1"}) == Published(4, 0)
+    found = [*entries(1, 2), *entries(7, kind="trade"), *entries(3)]
+    assert publisher.publish(found, {"mongo:tick": "1-1"}) == Published(4, 0)
     assert stored(redis, contract) == [(b"1-1", b"x1"), (b"1-2", b"x2"), (b"1-3", b"x3")]
     assert stored(redis, contract, "trade") == [(b"1-7", b"x7")]
     assert redis.hgetall(MarketKeys(contract).through) == {
@@ -148,21 +168,28 @@ def test_a_batch_is_packed_as_the_driver_would(
     found: list[tuple[str, tuple[int, int], bytes]], through: dict[str, str]
 ) -> None:
     publisher = Publisher(connect("redis://127.0.0.1:1"), "btcturk/btc.try", LIMITS)
-    batch = Batch(publisher, [Entry(*one) for one in found], through)
-    script, keys, args = publisher.call(batch)
+    entries = [Entry(*one) for one in found]
+    made = batch(publisher, entries, through)
+    script, keys, args = publisher.call(entries, through)
     parts: Any = ("EVALSHA", script.digest, len(keys), *keys, *args)
-    assert publisher.packed(batch) == hiredis.pack_command(parts)
+    assert made.packed == hiredis.pack_command(parts)
+    assert made.entries() == entries
+
+
+def test_what_has_no_id_is_no_entry(publisher: Publisher, redis: Redis, contract: str) -> None:
+    rows = [_Row.of(one) for one in entries(1, 2)]
+    assert publish_together([Batch(publisher, [_Row("claim", None, None), *rows], {})]) == [Published(2, 0)]
+    assert [entry for entry, _ in stored(redis, contract)] == [b"1-1", b"1-2"]
 
 
 def test_batches_of_several_contracts_go_together_each_with_its_own_outcome(redis: Redis, contract: str) -> None:
     one, other = Publisher(redis, contract, LIMITS), Publisher(redis, f"{contract}.perp", LIMITS)
     assert one.acquire() and not Publisher(redis, contract, LIMITS).acquire()
-    first, second = Batch(one, entries(1, 2), {}), Batch(other, entries(1), {})
-    done, lost = publish_together([first, second])
+    done, lost = publish_together([batch(one, entries(1, 2)), batch(other, entries(1))])
     assert done == Published(2, 0) and isinstance(lost, LeaseLost)
     assert other.acquire()
-    assert publish_together([first, second]) == [Published(2, 2), Published(1, 0)]
-    conflict = Batch(one, entries(1, data=b"y"), {})
+    assert publish_together([batch(one, entries(1, 2)), batch(other, entries(1))]) == [Published(2, 2), Published(1, 0)]
+    conflict = batch(one, entries(1, data=b"y"))
     (refused,) = publish_together([conflict])
     assert isinstance(refused, Published) and isinstance(refused.conflict, StreamConflict)
     assert len(stored(redis, contract)) == 2 and len(stored(redis, f"{contract}.perp")) == 1
@@ -171,9 +198,9 @@ def test_batches_of_several_contracts_go_together_each_with_its_own_outcome(redi
 def test_a_server_that_forgot_the_script_is_noticed_by_batches_too(redis: Redis, publisher: Publisher) -> None:
     redis.script_flush()
     with pytest.raises(RedisForgot):
-        publish_together([Batch(publisher, entries(1), {})])
+        publish_together([batch(publisher, entries(1))])
     publisher.load()
-    assert publish_together([Batch(publisher, entries(1), {})]) == [Published(1, 0)]
+    assert publish_together([batch(publisher, entries(1))]) == [Published(1, 0)]
 
 
 def test_a_hundred_publishers_share_a_threads_connection(redis_url: str, unique: str) -> None:

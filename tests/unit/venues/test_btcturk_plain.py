@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen, Unread
 from tickrouter.model.contract import Contract
-from tickrouter.venues.btcturk.market import BtcturkMarket
-from tickrouter.venues.btcturk.plain import HEAD, Meaning, read_diff, read_start, read_ticker, read_trade
+from tickrouter.venues.btcturk.market import TOGETHER, BtcturkMarket
+from tickrouter.venues.btcturk.plain import HEAD, Meaning, read_diff, read_start, read_ticker, read_tickers, read_trade
 from tickrouter.venues.card import load_card
 
 CARD = load_card(Path(__file__).parents[3] / "configs/venues/btcturk.yaml")
@@ -57,6 +57,32 @@ def test_tickers(fields: dict[str, Any], others: list[Any]) -> None:
     same(402, {"B": "1", "A": "2", "BA": "3", "AA": "4", "LA": "1.5", "V": "7", **fields})
     same(402, {"PS": "BTCTRY", **dict(zip(("LA", "B", "A", "BA", "AA", "V"), others, strict=True))})
     same(402, fields)
+
+
+short = st.integers(1, 10**9).map(lambda number: f"{number // 100}.{number % 100:02}")
+tickers = st.fixed_dictionaries({"PS": st.just("BTCTRY"), **dict.fromkeys(("LA", "B", "A", "BA", "AA", "V"), short)})
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(tickers, min_size=TOGETHER - 1, max_size=3 * TOGETHER),
+    st.lists(
+        st.tuples(st.integers(0, 40), st.fixed_dictionaries({"PS": pairs, "B": numbers, "LA": numbers})), max_size=3
+    ),
+    st.lists(st.integers(0, 40), max_size=3),
+)
+def test_tickers_that_came_together_say_what_each_says(
+    found: list[dict[str, Any]], others: list[tuple[int, dict[str, Any]]], diffs: list[int]
+) -> None:
+    frames = [json.dumps([402, body]).encode() for body in found]
+    for place, fields in others:
+        frames.insert(place, json.dumps([402, found[0] | fields]).encode())
+    for place in diffs:
+        frames.insert(place, b'[432,{"CS":7,"PS":"BTCTRY","AO":[],"BO":[]}]')
+    assert MARKET.decode_all(frames, NOW) == [fact for frame in frames for fact in MARKET.decode(frame, NOW)]
+    own = [frame for frame in frames if frame.startswith(b"[402,")]
+    singly = [read_ticker(MEANING, frame, NOW) for frame in own]
+    assert read_tickers(MEANING, own) == (None if None in singly else singly)
 
 
 @settings(max_examples=300)

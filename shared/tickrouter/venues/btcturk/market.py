@@ -6,7 +6,7 @@ Unknown message types, unknown fields and other pairs are passed over. A frame o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -29,13 +29,26 @@ from tickrouter.model.trade import Side, Trade
 from tickrouter.venues.btcturk.klines import bars_request, read_bars
 from tickrouter.venues.btcturk.levels import LevelTexts, read_changes, read_levels
 from tickrouter.venues.btcturk.numbers import NotRepresentable, Text, price, size
-from tickrouter.venues.btcturk.plain import LONGEST_ID, Meaning, read_diff, read_start, read_ticker, read_trade
+from tickrouter.venues.btcturk.plain import (
+    LONGEST_ID,
+    TICKER,
+    Meaning,
+    read_diff,
+    read_start,
+    read_ticker,
+    read_tickers,
+    read_trade,
+)
 from tickrouter.venues.btcturk.public import read_trades, trades_request
 from tickrouter.venues.card import Card
 from tickrouter.venues.request import Answer, Request
 
 CHANNELS = ("ticker", "trade", "obdiff", "orderbook")
 JOIN = 151
+KIND_BYTES = 5
+"""Bytes of a frame that tell its kind."""
+TOGETHER = 8
+"""So many tickers of one batch are read in one step: fewer are faster read one by one."""
 _NS_PER_MS = 1_000_000
 _MAX_INT64 = 2**63 - 1
 
@@ -118,7 +131,7 @@ class BtcturkMarket:
         }
         self._meaning = Meaning(self._contracts, _numbered(self._sides))
         self._plain: dict[bytes, Callable[[bytes, int], MarketFact | None]] = {
-            b"[402,": partial(read_ticker, self._meaning),
+            TICKER: partial(read_ticker, self._meaning),
             b"[422,": partial(read_trade, self._meaning),
             b"[431,": partial(read_start, self._meaning),
             b"[432,": partial(read_diff, self._meaning),
@@ -175,9 +188,19 @@ class BtcturkMarket:
     def decode_all(self, frames: Sequence[bytes], now: int) -> list[MarketFact]:
         """The same of frames that came together."""
         facts: list[MarketFact] = []
+        heads = [frame[:KIND_BYTES] for frame in frames]
+        tickers: Iterator[TickerSeen] | None = None
+        if (count := heads.count(TICKER)) >= TOGETHER:
+            own = frames if count == len(frames) else [frame for frame in frames if frame[:KIND_BYTES] == TICKER]
+            if (seen := read_tickers(self._meaning, own)) is not None:
+                if own is frames:
+                    return list(seen)
+                tickers = iter(seen)
         reader_of = self._plain.get
-        for frame in frames:
-            if (plain := reader_of(frame[:5])) is not None and (fact := plain(frame, now)) is not None:
+        for head, frame in zip(heads, frames, strict=True):
+            if tickers is not None and head == TICKER:
+                facts.append(next(tickers))
+            elif (plain := reader_of(head)) is not None and (fact := plain(frame, now)) is not None:
                 facts.append(fact)
             else:
                 facts += self._look_closely(frame, now)

@@ -3,11 +3,13 @@
 A function here gives what `market.py` would give, or None for any frame that needs a closer look; that one then says
 what is wrong with it, or what was rounded. A frame is decoded twice, both times in C: once for the length of its texts,
 which bounds their significant digits, and once for the numbers in them. That is cheaper than a look at each text here.
+Of tickers that came together the second time is one call for all, over the texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -24,6 +26,8 @@ HEAD = 5
 _HEAD_BYTES = 400
 """Twice what they take."""
 LONGEST_ID = 64
+TICKER = b"[402,"
+"""How a ticker's frame begins."""
 _HUGE = 1e300
 _LAST_MS = 2**63 // 1_000_000 - 1
 _NS_PER_MS = 1_000_000
@@ -49,6 +53,7 @@ class Meaning:
 
 
 class _TickerTexts(msgspec.Struct, rename=_TICKER, gc=False):
+    pair: str
     last: _Short
     bid: _Short
     ask: _Short
@@ -57,14 +62,17 @@ class _TickerTexts(msgspec.Struct, rename=_TICKER, gc=False):
     volume: _Short
 
 
-class _Ticker(msgspec.Struct, rename=_TICKER, gc=False):
-    pair: str
+class _TickerNumbers(msgspec.Struct, rename=_TICKER, gc=False):
     last: _Above0
     bid: _Above0
     ask: _Above0
     bid_size: _Above0
     ask_size: _Above0
     volume: _From0
+
+
+class _Ticker(_TickerNumbers, rename=_TICKER, gc=False):
+    pair: str
 
 
 class _Trade(msgspec.Struct, rename=_TRADE, gc=False):
@@ -151,8 +159,10 @@ class _DiffFrame(_Frame, array_like=True, gc=False):
 # Strict: texts have to be texts; and then not: texts are numbers.
 _ticker_texts = msgspec.json.Decoder(_TickerTextsFrame)
 _ticker = msgspec.json.Decoder(_TickerFrame, strict=False)
+_tickers = list[_TickerNumbers]
 _trade = msgspec.json.Decoder(_TradeFrame)
 _start = msgspec.json.Decoder(_StartFrame)
+_levels_of_head = re.compile(rb"(?:[^}]*\}){%d}" % HEAD).match
 _sides_texts = msgspec.json.Decoder(tuple[list[_SideTexts], list[_SideTexts]])
 _sides = msgspec.json.Decoder(tuple[list[_SideLevel], list[_SideLevel]], strict=False)
 _diff_texts = msgspec.json.Decoder(_DiffTextsFrame)
@@ -173,6 +183,20 @@ def read_ticker(meaning: Meaning, frame: bytes, _now: int) -> TickerSeen | None:
     return TickerSeen(
         contract, body.last, (body.bid, body.bid_size), (body.ask, body.ask_size), body.volume, None, None
     )
+
+
+def read_tickers(meaning: Meaning, frames: Sequence[bytes]) -> list[TickerSeen] | None:
+    """The same of many frames, or None where any of them is not so: pays from a handful on."""
+    try:
+        texts = [_ticker_texts.decode(frame).body for frame in frames]
+        numbers = msgspec.convert(texts, _tickers, strict=False, from_attributes=True)
+        contracts = [meaning.contracts[one.pair] for one in texts]
+    except (*_UNUSUAL, KeyError):
+        return None
+    return [
+        TickerSeen(contract, one.last, (one.bid, one.bid_size), (one.ask, one.ask_size), one.volume, None, None)
+        for contract, one in zip(contracts, numbers, strict=True)
+    ]
 
 
 def read_trade(meaning: Meaning, frame: bytes, now: int) -> TradeSeen | None:
@@ -220,7 +244,7 @@ def read_start(meaning: Meaning, frame: bytes, _now: int) -> BookSnapshot | None
     try:
         body = _start.decode(frame).body
         contract = meaning.contracts[body.pair]
-        best = b"[%b,%b]" % (_best(body.bids), _best(body.asks))
+        best = b"[%b],%b]]" % (_best(body.bids), _best(body.asks))
         _sides_texts.decode(best)
         bids, asks = _sides.decode(best)
     except (*_UNUSUAL, KeyError):
@@ -236,11 +260,10 @@ def _best(side: msgspec.Raw) -> bytes:
     Raises:
         ValueError: it has not so many, or longer ones than are usual.
     """
-    text = bytes(memoryview(side)[:_HEAD_BYTES])
-    at = 0
-    for _ in range(HEAD):
-        at = text.index(b"}", at) + 1
-    return text[:at] + b"]"
+    found = _levels_of_head(side, 0, _HEAD_BYTES)
+    if found is None:
+        raise ValueError("fewer levels, or longer ones")
+    return found[0]
 
 
 def _falls(side: list[_SideLevel]) -> bool:
