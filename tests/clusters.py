@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,12 @@ class Fleet:
     def kill(self, port: int) -> None:
         """Kill -9 the one at a port."""
         next(server for server in self.servers if server.port == port).kill()
+
+    def kill_primary(self, primary: Callable[[Fleet], int]) -> None:
+        """Kill -9 the one that leads, by its port (0 while nobody does), and wait until another leads."""
+        before = primary(self)
+        self.kill(before)
+        until(lambda: primary(self) not in (0, before), 60)
 
 
 @contextmanager

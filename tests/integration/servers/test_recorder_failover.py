@@ -4,6 +4,7 @@ lost, nothing there twice."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,7 @@ def test_a_primary_under_sentinels_dies_and_nothing_is_lost(
     ):
         room.start()
         room.wait_live()
-        before = sentinel_primary(fleet)
-        fleet.kill(before)
-        until(lambda: sentinel_primary(fleet) not in (0, before), 60)
+        fleet.kill_primary(sentinel_primary)
         grow(room)
         assert room.stop() == 0
         assert_whole(room, venue)
@@ -85,9 +84,7 @@ def test_a_clusters_primary_dies_and_nothing_is_lost(
         room.start()
         room.wait_live()
         key = MarketKeys(BTC).stream("tick")
-        before = cluster_primary(fleet, key)
-        fleet.kill(before)
-        until(lambda: cluster_primary(fleet, key) != before, 60)
+        fleet.kill_primary(partial(cluster_primary, key=key))
         grow(room)
         assert room.stop() == 0
         assert_whole(room, venue)
@@ -102,9 +99,7 @@ def test_a_replica_sets_primary_dies_and_nothing_is_lost(
     ):
         room.start()
         room.wait_live()
-        before = replica_set_primary(fleet)
-        fleet.kill(before)
-        until(lambda: replica_set_primary(fleet) not in (0, before), 60)
+        fleet.kill_primary(replica_set_primary)
         grow(room)
         assert room.stop() == 0
         assert_whole(room, venue)

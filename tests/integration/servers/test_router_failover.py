@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +145,7 @@ def test_a_primary_under_sentinels_dies_and_no_order_is_lost_or_doubled(
     ):
         router.start()
         with placing(router) as strategy:
-            before = sentinel_primary(fleet)
-            fleet.kill(before)
-            until(lambda: sentinel_primary(fleet) not in (0, before), 60)
+            fleet.kill_primary(sentinel_primary)
         assert_right(router, venue, strategy)
 
 
@@ -160,9 +159,7 @@ def test_a_clusters_primary_dies_and_no_order_is_lost_or_doubled(
         router.start()
         with placing(router) as strategy:
             key = AccountKeys(router.account).orders
-            before = cluster_primary(fleet, key)
-            fleet.kill(before)
-            until(lambda: cluster_primary(fleet, key) != before, 60)
+            fleet.kill_primary(partial(cluster_primary, key=key))
         assert_right(router, venue, strategy)
 
 
@@ -179,9 +176,7 @@ def test_a_replica_sets_primary_dies_and_every_event_is_copied_once(
         archiver = subprocess.Popen([*command, *log], cwd=ROOT, env=router.environment)
         try:
             with placing(router) as strategy:
-                before = replica_set_primary(fleet)
-                fleet.kill(before)
-                until(lambda: replica_set_primary(fleet) not in (0, before), 60)
+                fleet.kill_primary(replica_set_primary)
             assert_right(router, venue, strategy)
             told = [(event.epoch, event.seq) for event in router.events()]
             until(lambda: len(copied(router)) >= len(told), 30)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pymongo import MongoClient
 from redis import Redis
@@ -45,15 +45,7 @@ Trouble = Literal[
     "refuse mongo",
     "stranger",
 ]
-TROUBLES: tuple[Trouble, ...] = (
-    "kill redis",
-    "stop redis",
-    "refuse redis",
-    "fill redis",
-    "kill mongo",
-    "stop mongo",
-    "refuse mongo",
-)
+TROUBLES: tuple[Trouble, ...] = tuple(trouble for trouble in get_args(Trouble) if trouble != "stranger")
 OWN = frozenset({"kill", "stop", "fill"})
 """Troubles for which a run has a server of its own."""
 LASTING = 1.5
