@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -50,11 +51,12 @@ class Desk:
         made = [Trade(TIME + k * 10**9, 1.0, 1.0, "b", str(k), C) for k in range(first, last + 1)]
         MarketWriter(self.db).write([Row("trade", entry(int(one.trade_id)), one) for one in made])
 
-    def keep_state(self, sinks: Mapping[str, Any]) -> None:
-        """What a collector says of itself."""
+    def keep_state(self, sinks: Mapping[str, Any], *, age: int = -60) -> None:
+        """What a collector says of itself, `age` seconds ago; by default not yet: a command may start late."""
         file = self.folder / "data/state/collector.json"
         file.parent.mkdir(parents=True)
-        file.write_text(json.dumps({"pid": 7, "time": SystemClock().now(), "frames": 9, "connects": 1, "sinks": sinks}))
+        time = SystemClock().now() - age * 10**9
+        file.write_text(json.dumps({"pid": 7, "time": time, "frames": 9, "connects": 1, "sinks": sinks}))
 
 
 def entry(number: int) -> tuple[int, int]:
@@ -91,6 +93,12 @@ def test_status_shows_where_every_record_has_gone_by_sink_and_kind(desk: Desk) -
     shown = desk.tickrouter("status")
     assert "collector 7 running: 9 frames on 1 connections" in shown.stdout
     assert "redis  trade        21      10       5        3        2         1" in shown.stdout
+
+
+def test_status_says_how_long_a_collector_has_been_silent(desk: Desk) -> None:
+    desk.keep_state({"redis": {"trade": account()}}, age=3600)
+    (since,) = re.findall(r"collector 7 silent for (\d+) s: 9 frames", desk.tickrouter("status").stdout)
+    assert int(since) >= 3600
 
 
 def test_status_fails_where_a_record_is_in_no_account(desk: Desk) -> None:
