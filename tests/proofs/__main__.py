@@ -103,7 +103,7 @@ async def _twins(store: matrix.Store, seed: int, said: Callable[[str], None]) ->
         results = []
         for start in range(0, len(cells), 4):
             results += await lanes.run(cells[start : start + 4])
-            if any(result.wrong for result in results):
+            if any(result.convicts for result in results):
                 break
         lines.append(report.line_of_twin(twin, results))
     return lines

@@ -9,6 +9,9 @@ from typing import Any
 from tests.proofs.faulty import FAULTS, Fault
 from tests.proofs.gate import Point
 
+OF_THE_PROOF = "proof: "
+"""How a finding begins that says that the run itself failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -58,6 +61,11 @@ class Result:
     seconds: float
     revised: int = 0
     recovery: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def convicts(self) -> bool:
+        """True if the judge found something wrong: a run that failed by itself shows nothing of the router."""
+        return any(not one.startswith(OF_THE_PROOF) for one in self.wrong)
 
     def to_json(self) -> dict[str, Any]:
         """A line of the file of results."""

@@ -201,7 +201,7 @@ def _fills(account: Account, excuses: Excuses) -> list[str]:
         if event.fill is not None:
             told[event.client_oid, event.fill.trade_id] = event
             times[event.epoch, event.client_oid, event.fill.trade_id] += 1
-    wrong += [f"fill: {trade} was published {n} times" for (_, _, trade), n in times.items() if n > 1]
+    wrong += [f"published twice: fill {trade}, {n} times" for (_, _, trade), n in times.items() if n > 1]
     wrong += [f"fill: {trade} was never published" for oid, trade in theirs.keys() - told.keys()]
     wrong += [f"fill: {trade} is not the venue's" for oid, trade in told.keys() - theirs.keys()]
     for key in theirs.keys() & told.keys():

@@ -116,7 +116,8 @@ class Link(asyncio.Protocol):
     def _forward(self, data: bytes) -> None:
         if self._upstream is None:
             self._early.append(data)
-        else:
+        elif not self._upstream.is_closing():
+            # A message may have been held until its server was gone: then nobody gets it, and the router is told.
             self._upstream.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:

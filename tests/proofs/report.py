@@ -71,11 +71,11 @@ def _by(results: Iterable[Result], name: Any) -> dict[str, dict[str, int]]:
 
 def line_of_twin(twin: str, results: Sequence[Result]) -> Line:
     """A broken router: it holds when a proof caught it."""
-    caught = next((result for result in results if result.wrong), None)
+    caught = next((result for result in results if result.convicts), None)
     note = f"caught by {caught.cell.key.removeprefix(twin + ' | ')}" if caught else "not caught"
     details = {"wrong": list(caught.wrong) if caught else []}
     return Line(
-        f"twin: {twin}", len(results), sum(bool(result.wrong) for result in results), caught is not None, note, details
+        f"twin: {twin}", len(results), sum(result.convicts for result in results), caught is not None, note, details
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.simulator.accounts import Keys
-from tests.proofs.cell import Cell, Result
+from tests.proofs.cell import OF_THE_PROOF, Cell, Result
 from tests.proofs.desk import CONTRACT, Desk
 from tests.proofs.faulty import LAG, REQUEST_TIMEOUT, TOLERANCE, reset_name, wishes_of
 from tests.proofs.framing import redis_namer
@@ -30,7 +30,7 @@ from tickrouter.model.order import Status
 LEASE_MS = 700
 OUTCOME_WITHIN = 15.0
 """Seconds after the last disturbance in which every command must have its outcome and every fill be published."""
-FOR_GOOD = ("twice", "sent twice", "verdict", "numbering")
+FOR_GOOD = ("twice", "sent twice", "published twice", "verdict", "numbering")
 """How findings begin that no waiting makes right."""
 LONGEST = 8.0
 """How many times longer than said a wait may last on a busy machine."""
@@ -156,7 +156,7 @@ async def prove(world: World, cell: Cell, *, keep: Path | None = None) -> tuple[
         await asyncio.wait_for(SCENARIOS[cell.kind](run.desk), 60)
         wrong, revised = await verdict(run)
         if keeper.done() and keeper.exception() is not None:
-            wrong.append(f"proof: {keeper.exception()!r}")
+            wrong.append(f"{OF_THE_PROOF}{keeper.exception()!r}")
         keeper.cancel()
         await run.kill()
         if wrong and keep is not None:
