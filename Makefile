@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Tests wait more than they compute: they run side by side, each with servers of its own.
 WORKERS ?= 3
+# They start hundreds of processes, each of which would compile everything anew where bytecode must not be kept.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 help: ## Show this list.
