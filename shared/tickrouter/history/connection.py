@@ -21,14 +21,16 @@ _ALREADY_INITIALIZED = 23
 
 
 def connect(url: str, *, timeout: float = 5.0) -> MongoClient[Document]:
-    """A client whose calls fail with a clear error instead of waiting for ever."""
-    return MongoClient(
-        url,
-        serverSelectionTimeoutMS=int(timeout * 1000),
-        connectTimeoutMS=int(timeout * 1000),
-        appname="tickrouter",
-        tz_aware=True,
-    )
+    """A client whose calls fail with a clear error instead of waiting for ever.
+
+    Args:
+        url: of the server or servers. Options that it names are kept as they stand there.
+        timeout: seconds to wait for a server that can be asked, unless `url` says how long.
+    """
+    options = {"serverSelectionTimeoutMS": int(timeout * 1000), "connectTimeoutMS": int(timeout * 1000)}
+    named = {name.partition("=")[0].lower() for name in url.partition("?")[2].split("&")}
+    ours: dict[str, Any] = {name: value for name, value in options.items() if name.lower() not in named}
+    return MongoClient(url, appname="tickrouter", tz_aware=True, **ours)
 
 
 def initiate(url: str, *, timeout: float = 30.0) -> None:
