@@ -41,19 +41,23 @@ def close_at_the_newest_id() -> None:
 
 def equal_or_smaller_is_success() -> None:
     """An entry that its stream refuses as too old counts as stored there."""
-    from tickrouter.bus.publish import Publisher
+    from services.collector import redis_sink
+    from tickrouter.bus.publish import Published
 
-    real = Publisher.publish
+    real = redis_sink.publish_together
 
-    def publish(self: Any, entries: Any, *rest: Any, **named: Any) -> Any:
-        done = real(self, entries, *rest, **named)
-        while done.conflict is not None:
-            passed = done.stored + 1
-            more = real(self, entries[passed:], *rest, **named)
-            done = replace(more, stored=passed + more.stored)
-        return done
+    def publish_together(batches: Any, **named: Any) -> Any:
+        answers = []
+        for batch, answer in zip(batches, real(batches, **named), strict=True):
+            done = answer
+            while isinstance(done, Published) and done.conflict is not None:
+                passed = done.stored + 1
+                more = batch.publisher.publish(batch.entries()[passed:], batch.through)
+                done = replace(more, stored=passed + more.stored)
+            answers.append(done)
+        return answers
 
-    Publisher.publish = publish
+    redis_sink.publish_together = publish_together
 
 
 def delete_by_range() -> None:
