@@ -31,6 +31,8 @@ from .venue_link import VenueLink
 
 RETRY = 0.2
 """Seconds between two tries to take the lease."""
+FAULT_PAUSE = 1.0
+"""Seconds until routing begins again that ended by a fault of the program itself."""
 MARGIN = 5.0
 """Seconds that a request may take beyond its timeout to reach the venue."""
 
@@ -74,6 +76,11 @@ class Engine:
                 self._say("waiting", str(error))
                 self._log.error("routing interrupted", error=str(error))
                 self._stop.wait(min(RETRY, lease.milliseconds / 4000))
+            except Exception as error:
+                # A defect of ours: the next tenure may fare better, and a person sees why this one ended.
+                self._say("waiting", repr(error))
+                self._log.exception("routing failed")
+                self._stop.wait(FAULT_PAUSE)
         self.state = "stopped"
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from tickrouter.bus.codec import unpack_record
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.subscribe import last_entry, read_balances
-from tickrouter.core.risk import Limits, Load, Market, beyond_limits, needs_market, too_old
+from tickrouter.core.risk import UNKNOWN, Limits, Load, Market, beyond_limits, needs_market, too_old
 from tickrouter.model.command import Command
 from tickrouter.model.event import Reason
 from tickrouter.model.order import Order
@@ -21,7 +21,7 @@ _MS = 1_000_000
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 RECENT = 10_000
-"""Kinds of places remembered, for duplicates."""
+"""Kinds of places remembered, for duplicates, while there is a rule about them."""
 CLOCK_USE = 0.8
 """Part of the venue's tolerance that our uncertainty about its clock may take."""
 
@@ -46,6 +46,8 @@ class Guard:
     def admitted(self, command: Command, now: int) -> None:
         """Count a place that was admitted."""
         self._last_minute.append(now)
+        if self.limits.duplicate_window is None:
+            return
         like = _likeness(command)
         self._last_of[like] = now
         self._last_of.move_to_end(like)
@@ -76,13 +78,13 @@ class Guard:
 
     def _risk(self, command: Command, now: int) -> Reason | None:
         limits = self.limits
-        market = self._market(str(command.contract), now) if needs_market(command, limits) else Market(None, None)
+        market = self._market(str(command.contract), now) if needs_market(command, limits) else UNKNOWN
         return beyond_limits(command, limits, market, self._load(command, now))
 
     def _market(self, contract: str, now: int) -> Market:
         entry = last_entry(self._desk.market_redis, MarketKeys(contract).stream("tick"))
         if entry is None:
-            return Market(None, None)
+            return UNKNOWN
         tick = unpack_record(Tick, entry.data)
         price = None if tick.price is None else Decimal(repr(tick.price))
         return Market(price, (now - tick.time) / _SECOND)
@@ -91,7 +93,7 @@ class Guard:
         limits = self.limits
         while self._last_minute and self._last_minute[0] <= now - _MINUTE:
             self._last_minute.popleft()
-        twin = self._last_of.get(_likeness(command))
+        twin = None if limits.duplicate_window is None else self._last_of.get(_likeness(command))
         base = command.contract.base if command.contract is not None else ""
         held = self._held(base) if base in limits.max_position else Decimal(0)
         twin_age = None if twin is None else (now - twin) / _SECOND

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tickrouter import logs
 from tickrouter.bus.codec import unpack_map
+from tickrouter.bus.place_wire import plain_place
 from tickrouter.bus.worklists import Entry
 from tickrouter.errors import InvalidValue, Unreadable
 from tickrouter.model.command import Command
@@ -100,6 +101,9 @@ class Intake:
         if entry.data is None:
             self._bury(entry, "no field d")
             return None
+        place = plain_place(entry.data)
+        if place is not None:
+            return self._admit(entry, place)
         try:
             wire = unpack_map(entry.data, limit=MAX_COMMAND)
         except Unreadable as error:
@@ -110,6 +114,9 @@ class Intake:
         except InvalidValue as error:
             self._invalid(entry, wire, error)
             return None
+        return self._admit(entry, command)
+
+    def _admit(self, entry: Entry, command: Command) -> Task | None:
         if command.account != self._desk.account:
             self._refuse(entry, command, Reason("account", f"this is the queue of {self._desk.account}"))
         elif command.action == "place":

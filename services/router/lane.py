@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from tickrouter import logs
-from tickrouter.bus.direct import Call
 from tickrouter.bus.journal import Journal, StepOutcome
 from tickrouter.clock import Clock
 from tickrouter.core import order_life
@@ -35,15 +34,12 @@ class Lane:
     def __repr__(self) -> str:
         return f"Lane({self.order.client_oid}, {self.order.status})"
 
-    def apply(
-        self, fact: Fact, *, guard_ms: int | None = None, rider: Call | None = None
-    ) -> StepOutcome | Literal["ILLEGAL", "NOTHING"]:
+    def apply(self, fact: Fact, *, guard_ms: int | None = None) -> StepOutcome | Literal["ILLEGAL", "NOTHING"]:
         """Journal what a fact comes to. Facts that change nothing write nothing.
 
         Args:
             fact: what happened.
             guard_ms: see `Journal.step`.
-            rider: a call that goes along in the write, if there is one.
 
         Returns:
             DONE if it is written, NOTHING if it changes nothing, the guard's word if it forbade it, ILLEGAL if such a
@@ -60,7 +56,7 @@ class Lane:
                 return "ILLEGAL"
             if change.is_empty:
                 return "NOTHING"
-            outcome = self._journal.step(change, guard_ms=guard_ms, watch=self._watch(fact, change), rider=rider)
+            outcome = self._journal.step(change, guard_ms=guard_ms, watch=self._watch(fact, change))
             if outcome == "CONFLICT":
                 raise StorageError(f"journal of {self.order.client_oid} is not where this router left it")
             if outcome not in ("DONE", "REPEAT"):

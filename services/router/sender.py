@@ -188,11 +188,10 @@ class Sender:
         self._journal_answer(lane, fact, returned)
 
     def _journal_answer(self, lane: Lane, fact: Fact, returned: Grant | None) -> None:
-        """The permits of an answered request go back in the same write."""
-        venue = self._desk.venue
-        call = venue.permits.returning(returned) if returned is not None else None
-        if lane.apply(fact, rider=call) != "DONE" and returned is not None:
-            venue.give_back(returned)
+        """The permits of an answered request go back behind what it came to: nobody waits for them."""
+        lane.apply(fact)
+        if returned is not None:
+            self._desk.venue.give_back_soon(returned)
 
     def _not_taken(self, lane: Lane, error: DefiniteError, returned: Grant | None) -> None:
         if not is_retryable(error):

@@ -85,6 +85,13 @@ class VenueLink:
         """The answer to a request that was not sent by `send` is back."""
         self._returns.put(grant)
 
+    def give_back_soon(self, grant: Grant) -> None:
+        """As `give_back`, by the calling thread; what does not leave is owed."""
+        try:
+            self.permits.send_back(grant)
+        except StorageError:
+            self.give_back(grant)
+
     def ready(self, request: Request) -> None:
         """Have at hand what `exchange` needs for this very request, if the calling thread sends it."""
         self._http.ready(request)

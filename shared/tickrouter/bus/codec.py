@@ -15,7 +15,7 @@ R = TypeVar("R", bound=Record)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type[Record], msgspec.msgpack.Decoder[Any]] = {}
-
+_TEXT = frozenset({str})
 
 pack_record: Callable[[Record], bytes] = _encoder.encode
 """A market record as the msgpack of its short list."""
@@ -55,6 +55,6 @@ def unpack_map(data: bytes, limit: int = 256 * 1024) -> dict[str, Any]:
         fields = msgpack.unpackb(data, strict_map_key=True)
     except Exception as error:  # msgpack raises many kinds, all of which mean the same here
         raise Unreadable(f"no msgpack: {type(error).__name__}: {str(error)[:200]}") from error
-    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+    if not isinstance(fields, dict) or not _TEXT.issuperset(map(type, fields)):
         raise Unreadable("no map with text keys")
     return fields

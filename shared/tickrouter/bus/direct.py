@@ -1,8 +1,8 @@
 """One connection a thread, commands packed in C: for scripts on the path of an order.
 
-Authentication, TLS and parsing stay redis-py's work: the connections are made as its pool makes them. What its client
-adds to each call, a lock, a lookup and a retry policy, costs as much as the round trip itself. They are none of the
-pool's own: a thread that ends takes its connection with it, and would leave the pool one place less for ever.
+The connections (bus/line.py) are made as redis-py's pool makes them. What its client adds to each call, a lock, a
+lookup and a retry policy, costs as much as the round trip itself. They are none of the pool's own: a thread that ends
+takes its connection with it, and would leave the pool one place less for ever.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import hiredis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeout
 
 from tickrouter.bus.connection import Cluster, Redis
+from tickrouter.bus.line import Line
 from tickrouter.bus.scripts import Script
 from tickrouter.errors import RedisForgot
 
@@ -80,39 +79,43 @@ class Direct:
         Raises:
             redis.ConnectionError, redis.TimeoutError: not all answers came; any command may have run.
         """
-        connection = self._connection()
+        line = self._line()
         try:
-            connection.send_packed_command([packed], check_health=False)
+            line.send(packed)
             if meanwhile is not None:
                 meanwhile()
-            return [self._answer(connection) for _ in range(answers)]
+            return line.answers(answers)
         except BaseException:
             # Whatever it was: answers may still come over it that nobody would take for his.
-            self._let_go(connection)
+            self._let_go(line)
             raise
 
-    def _let_go(self, connection: Any) -> None:
-        """Away with it: the next one leads to another server, where Sentinels name one by now."""
-        connection.disconnect()
-        self._local.connection = None
+    def leave(self, script: Script, keys: list[str], args: list[Part]) -> None:
+        """Run a script whose answer nobody needs: it is read, and dropped, before the thread's next call.
 
-    @staticmethod
-    def _answer(connection: Any) -> Any:
-        """The next answer; a refusal as a value, so that the answers behind it are read too."""
+        Raises:
+            RedisForgot, redis.RedisError: as `call`, of what is known at once.
+        """
+        if self._cluster is not None:
+            script.call(self._cluster, keys, args)
+            return
+        line = self._line()
         try:
-            return connection.read_response()
-        except (RedisConnectionError, RedisTimeout):
+            line.leave(_pack(script, keys, args))
+        except BaseException:
+            self._let_go(line)
             raise
-        except RedisError as error:
-            return error
 
-    def _connection(self) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._pool.connection_class(**self._pool.connection_kwargs)
-            connection.connect()
-            self._local.connection = connection
-        return connection
+    def _let_go(self, line: Line) -> None:
+        """Away with it: the next one leads to another server, where Sentinels name one by now."""
+        line.close()
+        self._local.line = None
+
+    def _line(self) -> Line:
+        line: Line | None = getattr(self._local, "line", None)
+        if line is None:
+            line = self._local.line = Line(self._pool.connection_class(**self._pool.connection_kwargs))
+        return line
 
 
 def _pack(script: Script, keys: list[str], args: list[Part]) -> bytes:

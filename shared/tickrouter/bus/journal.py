@@ -186,7 +186,6 @@ class Journal(WorkLists):
         *,
         guard_ms: int | None = None,
         watch: int | Literal[False] | None = None,
-        rider: Call | None = None,
     ) -> StepOutcome:
         """Write one step of an order with its events.
 
@@ -194,7 +193,6 @@ class Journal(WorkLists):
             change: the order before and after, and its events.
             guard_ms: before a request leaves: look again at halt, cancel and this deadline (ms since 1970 UTC).
             watch: deadline in ms until which a NeverPlaced order is looked for, or False to end that.
-            rider: a call that goes along in the same write, behind this.
 
         Raises:
             LeaseLost, RedisForgot, StorageError: not written, as far as known.
@@ -220,7 +218,7 @@ class Journal(WorkLists):
             names.append(keys.order(change.child.client_oid))
             fields = order_hash.to_hash(change.child)
             body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields)}
-        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))], behind=rider)[0]
+        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])[0]
         return outcome
 
     def adopt(self, order: Order, events: tuple[Event, ...]) -> bool:
@@ -270,19 +268,18 @@ class Journal(WorkLists):
         args: list[Part],
         *,
         before: Call | None = None,
-        behind: Call | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> tuple[Any, Any]:
         """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again.
 
-        Calls `before` and `behind` it go in the same write; the first answer of all comes second.
+        A call `before` it goes in the same write; the first answer of all comes second.
         """
         names = [self.keys.meta, self.keys.lease, *keys]
         deadline = time.monotonic() + RESEND_FOR
         while True:
             try:
                 mine: Call = (self._scripts[name], names, [self._token(), self._rev, *args])
-                calls = [call for call in (before, mine, behind) if call is not None]
+                calls = (mine,) if before is None else (before, mine)
                 answers = self._direct.call_all(*calls, meanwhile=meanwhile)
             except (RedisConnectionError, RedisTimeout) as error:
                 if time.monotonic() > deadline:
@@ -291,7 +288,7 @@ class Journal(WorkLists):
                 continue
             except RedisError as error:
                 raise StorageError(f"Redis refused {name}: {error}") from error
-            outcome, rev = self._checked(answers[0 if before is None else 1])
+            outcome, rev = self._checked(answers[-1])
             with self._rev_lock:
                 self._rev = max(self._rev, int(rev))
             return outcome.decode(), answers[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from tickrouter.errors import InvalidValue
 
@@ -47,76 +48,76 @@ class MarketKeys:
         return f"{self.prefix}lease:{{{self.contract}}}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AccountKeys:
-    """Keys of one account on the orders Redis."""
+    """Keys of one account on the orders Redis; each is made once."""
 
     account: str
 
     def _key(self, name: str) -> str:
         return f"{name}:{{{self.account}}}"
 
-    @property
+    @cached_property
     def orders(self) -> str:
         return self._key("orders")
 
-    @property
+    @cached_property
     def events(self) -> str:
         return self._key("events")
 
-    @property
+    @cached_property
     def fills(self) -> str:
         return self._key("fills")
 
-    @property
+    @cached_property
     def open(self) -> str:
         return self._key("open")
 
-    @property
+    @cached_property
     def work(self) -> str:
         return self._key("work")
 
-    @property
+    @cached_property
     def watch(self) -> str:
         return self._key("watch")
 
-    @property
+    @cached_property
     def xoid(self) -> str:
         return self._key("xoid")
 
-    @property
+    @cached_property
     def meta(self) -> str:
         return self._key("meta")
 
-    @property
+    @cached_property
     def seen(self) -> str:
         return self._key("seen")
 
-    @property
+    @cached_property
     def balance(self) -> str:
         return self._key("balance")
 
-    @property
+    @cached_property
     def agreed(self) -> str:
         return self._key("agreed")
 
-    @property
+    @cached_property
     def position(self) -> str:
         return self._key("position")
 
-    @property
+    @cached_property
     def dead(self) -> str:
         return self._key("dead")
 
-    @property
+    @cached_property
     def lease(self) -> str:
         return self._key("lease")
 
-    @property
+    @cached_property
     def halt(self) -> str:
         return self._key("halt")
 
-    @property
+    @cached_property
     def risk(self) -> str:
         return self._key("risk")
 

@@ -1,51 +1,95 @@
-"""An order as the fields of its journal hash: text that a person can read with HGETALL, but for tags and fills."""
+"""An order as the fields of its journal hash.
+
+`terms` is what was asked and `state` how far it came, each a msgpack map; beside them stand, as text, the fields that
+scripts read or write by themselves (`step`, `cancel_requested`), one `fact:<step>` and one `fill:<trade id>` each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from msgspec.structs import fields
+import msgspec
 
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.core.recovery import Findings
 from tickrouter.model.account import Account
+from tickrouter.model.command import OrderSide, OrderType
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
 from tickrouter.model.fill import Fill
-from tickrouter.model.money import plain
 from tickrouter.model.order import Order, Replacement, Status
 
 Value = str | bytes
+_CANCEL = "cancel_requested"
 _FILL = "fill:"
 _FACT = "fact:"
 _EVIDENCE = b"evidence"
-_INTEGERS = frozenset({"created", "ttl_ms", "step", "attempt", "stamp", "updated", "cancel_after_ms", "cancel_at"})
-_DECIMALS = frozenset({"price", "amount", "quote_amount", "stop_price", "filled", "average_price", "venue_filled"})
-_NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
+
+
+class Terms(msgspec.Struct, omit_defaults=True):
+    """What does not change once an order is admitted; see `Order` for each field."""
+
+    account: str
+    client_oid: str
+    command: str
+    contract: str
+    side: OrderSide
+    type: OrderType
+    created: int
+    ttl_ms: int
+    price: Decimal | None = None
+    quote_amount: Decimal | None = None
+    stop_price: Decimal | None = None
+    cancel_after_ms: int | None = None
+    parent: str | None = None
+    tags: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class State(msgspec.Struct, omit_defaults=True):
+    """What a step may change, but for fills and the request to cancel; see `Order` for each field."""
+
+    status: Status
+    updated: int
+    fact: str
+    attempt: int
+    amount: Decimal | None = None
+    stamp: int | None = None
+    digest: str = ""
+    exchange_oid: str | None = None
+    filled: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    venue_filled: Decimal = Decimal(0)
+    cancel_sent: bool = False
+    cancel_at: int | None = None
+    replacement: Replacement | None = None
+    reason: Reason | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_terms: msgspec.msgpack.Decoder[Terms] = msgspec.msgpack.Decoder(Terms)
+_state: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(State)
 
 
 def to_hash(order: Order) -> dict[str, Value]:
     """All fields of an order that has none yet in Redis."""
-    written = {name: text(value) for name, text in _TEXTS.items() if (value := getattr(order, name)) is not None}
-    return written | _fill_fields(order, {}) | fact_field(order)
+    written: dict[str, Value] = {"terms": _encode(_terms_of(order)), **_state_fields(order)}
+    if order.cancel_requested is not None:
+        written[_CANCEL] = order.cancel_requested
+    return _with_fills(written, order, {})
 
 
 def changes(before: Order, after: Order) -> tuple[dict[str, Value], list[str]]:
     """Fields to set and fields to delete, so that the hash of `before` becomes that of `after`."""
-    changed: dict[str, Value] = {}
+    changed = _state_fields(after)
     unset: list[str] = []
-    for name, text in _TEXTS.items():
-        value, old = getattr(after, name), getattr(before, name)
-        if value is old or value == old:
-            continue
-        if value is None:
-            unset.append(name)
+    if after.cancel_requested != before.cancel_requested:
+        if after.cancel_requested is None:
+            unset.append(_CANCEL)
         else:
-            changed[name] = text(value)
-    return changed | _fill_fields(after, before.fills) | fact_field(after), unset
+            changed[_CANCEL] = after.cancel_requested
+    return _with_fills(changed, after, before.fills), unset
 
 
 def from_hash(raw: dict[bytes, bytes]) -> Order | None:
@@ -53,18 +97,22 @@ def from_hash(raw: dict[bytes, bytes]) -> Order | None:
 
     Raises:
         KeyError: a field is missing.
+        msgspec.DecodeError: `terms` or `state` is not what it should be.
     """
     if not raw:
         return None
-    given: dict[str, Any] = {}
-    fills: dict[str, Fill] = {}
-    for key, data in raw.items():
-        name = key.decode()
-        if name.startswith(_FILL):
-            fills[name.removeprefix(_FILL)] = Fill.from_wire(unpack_map(data))
-        elif name in _NAMES:
-            given[name] = _value(name, data)
-    return Order(**given, fills=fills)
+    terms, state = _terms.decode(raw[b"terms"]), _state.decode(raw[b"state"])
+    cancel = raw.get(_CANCEL.encode())
+    fills = {
+        key[len(_FILL) :].decode(): Fill.from_wire(unpack_map(data))
+        for key, data in raw.items()
+        if key.startswith(_FILL.encode())
+    }
+    given = msgspec.structs.asdict(terms) | msgspec.structs.asdict(state)
+    given |= {"account": Account.parse(terms.account), "contract": Contract.parse(terms.contract)}
+    return Order(
+        **given, step=int(raw[b"step"]), cancel_requested=None if cancel is None else cancel.decode(), fills=fills
+    )
 
 
 def history(raw: dict[bytes, bytes]) -> list[str]:
@@ -86,53 +134,52 @@ def findings_of(raw: dict[bytes, bytes]) -> Findings | None:
     return Findings(**{**found, "missing": tuple(found["missing"])})
 
 
-def _fill_fields(order: Order, known: dict[str, Fill]) -> dict[str, Value]:
-    return {_FILL + key: pack_map(fill.to_wire()) for key, fill in order.fills.items() if key not in known}
-
-
 def fact_field(order: Order) -> dict[str, Value]:
     """What is written behind the order's last step."""
-    return {f"{_FACT}{order.step}": f"{order.updated} {order.status} {order.fact}"}
+    return {f"{_FACT}{order.step}": f"{order.updated} {order.status.value} {order.fact}"}
 
 
-def _wire(value: Reason | Replacement) -> Value:
-    return pack_map(value.to_wire())
+def _terms_of(order: Order) -> Terms:
+    return Terms(
+        order.account.text,
+        order.client_oid,
+        order.command,
+        order.contract.text,
+        order.side,
+        order.type,
+        order.created,
+        order.ttl_ms,
+        order.price,
+        order.quote_amount,
+        order.stop_price,
+        order.cancel_after_ms,
+        order.parent,
+        order.tags,
+    )
 
 
-def _flag(value: bool) -> Value:
-    return "1" if value else ""
+def _state_fields(order: Order) -> dict[str, Value]:
+    state = State(
+        order.status,
+        order.updated,
+        order.fact,
+        order.attempt,
+        order.amount,
+        order.stamp,
+        order.digest,
+        order.exchange_oid,
+        order.filled,
+        order.average_price,
+        order.venue_filled,
+        order.cancel_sent,
+        order.cancel_at,
+        order.replacement,
+        order.reason,
+    )
+    return {"state": _encode(state), "step": str(order.step), **fact_field(order)}
 
 
-_SPECIAL: dict[str, Callable[[Any], Value]] = {
-    "tags": pack_map,
-    "reason": _wire,
-    "replacement": _wire,
-    "cancel_sent": _flag,
-    **dict.fromkeys(_DECIMALS, plain),
-}
-_TEXTS = {name: _SPECIAL.get(name, str) for name in _NAMES}
-"""How the value of each field becomes text."""
-
-
-def _value(name: str, data: bytes) -> Any:
-    if name == "tags":
-        return unpack_map(data)
-    if name == "reason":
-        return Reason.from_wire(unpack_map(data))
-    if name == "replacement":
-        return Replacement.from_wire(unpack_map(data))
-    text = data.decode()
-    if name in _INTEGERS:
-        return int(text)
-    if name in _DECIMALS:
-        return Decimal(text)
-    match name:
-        case "account":
-            return Account.parse(text)
-        case "contract":
-            return Contract.parse(text)
-        case "status":
-            return Status(text)
-        case "cancel_sent":
-            return text == "1"
-    return text
+def _with_fills(written: dict[str, Value], order: Order, known: dict[str, Fill]) -> dict[str, Value]:
+    if order.fills is not known:
+        written |= {_FILL + key: pack_map(fill.to_wire()) for key, fill in order.fills.items() if key not in known}
+    return written

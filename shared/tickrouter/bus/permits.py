@@ -162,12 +162,22 @@ class Permits:
         Raises:
             StorageError: no answer; they count for longer then, which harms nobody.
         """
-        call = self.returning(grant)
+        call = self._returning(grant)
         if call is not None:
             self._run(call)
 
-    def returning(self, grant: Grant) -> Call | None:
-        """The call that gives them back, to leave in one write with another; None if there is nothing to give back."""
+    def send_back(self, grant: Grant) -> None:
+        """`give_back` without waiting for Redis; what it does not hear counts for as long as any request may last.
+
+        Raises:
+            StorageError, RedisForgot: it did not leave.
+        """
+        call = self._returning(grant)
+        if call is not None:
+            with storage_errors("permits"):
+                self._direct.leave(*call)
+
+    def _returning(self, grant: Grant) -> Call | None:
         if not grant.claims:
             return None
         args: list[Part] = [grant.name]

@@ -47,7 +47,7 @@ def _event(order: Order, kind: EventType, now: int) -> Event:
         command=order.command,
         client_oid=order.client_oid,
         exchange_oid=order.exchange_oid,
-        status=str(order.status),
+        status=order.status.value,
         filled=order.filled,
         remaining=order.remaining,
         average_price=order.average_price,
@@ -55,6 +55,6 @@ def _event(order: Order, kind: EventType, now: int) -> Event:
         reason=order.reason,
         fact=order.fact or None,
         tags=order.tags,
-        contract=str(order.contract),
+        contract=order.contract.text,
         side=order.side,
     )

@@ -46,6 +46,10 @@ class Market:
     age: float | None
 
 
+UNKNOWN = Market(None, None)
+"""No tick, or none that a rule asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What the account has under way.
@@ -107,7 +111,7 @@ def too_old(age_ms: int, ttl_ms: int) -> Reason | None:
 
 def beyond_limits(command: Command, limits: Limits, market: Market, load: Load) -> Reason | None:
     """The denial of a place that the account may not do; None if it may."""
-    if command.contract is None or str(command.contract) not in limits.contracts:
+    if command.contract is None or command.contract.text not in limits.contracts:
         allowed = ", ".join(sorted(limits.contracts)) or "none"
         text = f"{command.contract} is not among the account's risk.contracts: {allowed}"
         return Reason("risk_contract", text)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from msgspec.structs import fields
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -80,13 +81,15 @@ def _fill(row: dict[str, Any]) -> Fill:
 
 
 def _text(value: Any) -> Any:
-    return plain(value.to_decimal()) if isinstance(value, Decimal128) else value
+    return plain(value.to_decimal()) if isinstance(value, Decimal128) else _plain(value)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal128):
         number: Decimal = value.to_decimal()
         return number
+    if isinstance(value, Int64):
+        return int(value)
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
-    return value
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
@@ -18,9 +18,14 @@ class Account:
 
     venue: str
     name: str
+    text: str = field(init=False, repr=False, compare=False)
+    """Both: it is written so often that it is made once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{self.venue}/{self.name}")
 
     def __str__(self) -> str:
-        return f"{self.venue}/{self.name}"
+        return self.text
 
     @classmethod
     def parse(cls, text: str) -> Account:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal, Self, get_args
@@ -19,8 +20,12 @@ OrderType = Literal["limit", "market", "stop_limit", "stop_market"]
 OrderSide = Literal["b", "s"]
 
 _ACTIONS, _TYPES, _SIDES = get_args(Action), get_args(OrderType), get_args(OrderSide)
-_OID = re.compile(r"[0-9a-f]{32}\Z")
-_ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
+OID = r"[0-9a-f]{32}\Z"
+"""Form of a client order id."""
+ID = r"[\x21-\x7e]{1,64}\Z"
+"""Form of a command's id."""
+_OID = re.compile(OID)
+_ID = re.compile(ID)
 _TEXT = re.compile(r".{1,500}\Z", re.DOTALL)
 _DECIMALS = ("price", "amount", "quote_amount", "stop_price", "leverage")
 _MILLISECONDS = ("ttl_ms", "cancel_after_ms")
@@ -98,44 +103,25 @@ class Command(msgspec.Struct, frozen=True):
         Raises:
             InvalidValue: names the field and what is wrong with it.
         """
-        rest = dict(wire)
-        given: dict[str, Any] = {
-            "id": _matching("id", rest.pop("id", None), _ID, "1 to 64 printable characters"),
-            "action": _one_of("action", rest.pop("action", None), _ACTIONS),
-            "account": Account.parse(rest.pop("account", None)),
-        }
-        if (name := rest.pop("contract", None)) is not None:
-            given["contract"] = Contract.parse(name)
-        if (side := rest.pop("side", None)) is not None:
-            given["side"] = _one_of("side", side, _SIDES)
-        if (kind := rest.pop("type", None)) is not None:
-            given["type"] = _one_of("type", kind, _TYPES)
-        for key in _DECIMALS:
-            if (value := rest.pop(key, None)) is not None:
-                given[key] = positive(key, value)
-        for key in ("client_oid", "orig_client_oid"):
-            if (value := rest.pop(key, None)) is not None:
-                given[key] = _matching(key, value, _OID, "32 hex digits in lower case")
-        if (value := rest.pop("exchange_oid", None)) is not None:
-            given["exchange_oid"] = _matching("exchange_oid", value, _ID, "1 to 64 printable characters")
-        for key in _MILLISECONDS:
-            if (value := rest.pop(key, None)) is not None:
-                given[key] = _milliseconds(key, value)
-        if (value := rest.pop("reduce_only", None)) is not None:
-            if not isinstance(value, bool):
-                raise InvalidValue("reduce_only", "must be true or false")
-            given["reduce_only"] = value
-        for key in ("tags", "options"):
-            if (value := rest.pop(key, None)) is not None:
-                if not isinstance(value, dict):
-                    raise InvalidValue(key, "must be a map")
-                _check_plain(key, value)
-                given[key] = value
+        given: dict[str, Any] = {name: _READERS[name](name, wire.get(name)) for name in _REQUIRED}
+        rest: dict[str, Any] = {}
+        for name, value in wire.items():
+            if name not in _READERS:
+                rest[name] = value
+            elif name not in _REQUIRED and value is not None:
+                given[name] = _READERS[name](name, value)
         if rest:
             _check_plain("unknown fields", rest)
-        command = cls(**given, unknown=rest)
-        command._check_complete()
-        return command
+        return cls(**given, unknown=rest).checked()
+
+    def checked(self) -> Self:
+        """The same, if what it says belongs together.
+
+        Raises:
+            InvalidValue: names what is missing or contradicts the rest.
+        """
+        self._check_complete()
+        return self
 
     def _check_complete(self) -> None:
         if self.contract is not None and self.contract.venue != self.account.venue:
@@ -161,9 +147,9 @@ class Command(msgspec.Struct, frozen=True):
             _matching("options.exchange_oid", self.options.get("exchange_oid"), _ID, "the venue's id of the order")
 
     def _check_place(self) -> None:
-        for name in ("contract", "side", "type", "client_oid"):
-            if getattr(self, name) is None:
-                raise InvalidValue(name, "missing; place needs contract, side, type and client_oid")
+        if self.contract is None or self.side is None or self.type is None or self.client_oid is None:
+            name = next(name for name in ("contract", "side", "type", "client_oid") if getattr(self, name) is None)
+            raise InvalidValue(name, "missing; place needs contract, side, type and client_oid")
         if (self.amount is None) == (self.quote_amount is None):
             raise InvalidValue("amount", "place needs either amount (base) or quote_amount (quote)")
         if self.type in ("limit", "stop_limit") and self.price is None:
@@ -194,6 +180,19 @@ def _milliseconds(name: str, value: Any) -> int:
     return value
 
 
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue(name, "must be true or false")
+    return value
+
+
+def _map(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidValue(name, "must be a map")
+    _check_plain(name, value)
+    return value
+
+
 def _check_plain(name: str, value: Any, depth: int = 0) -> None:
     """What is carried on has to fit every store that it is carried to: text keys, few levels, no odd types."""
     if depth > _MAX_DEPTH:
@@ -221,3 +220,31 @@ def _defect(value: Any) -> str | None:
         case None | float() | int() | str() | bytes():
             return None
     return f"holds a {type(value).__name__}; allowed: text, bytes, numbers, lists, maps"
+
+
+def _id(name: str, value: Any) -> str:
+    return _matching(name, value, _ID, "1 to 64 printable characters")
+
+
+def _oid(name: str, value: Any) -> str:
+    return _matching(name, value, _OID, "32 hex digits in lower case")
+
+
+_REQUIRED = ("id", "action", "account")
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "id": _id,
+    "action": lambda name, value: _one_of(name, value, _ACTIONS),
+    "account": lambda _, value: Account.parse(value),
+    "contract": lambda _, value: Contract.parse(value),
+    "side": lambda name, value: _one_of(name, value, _SIDES),
+    "type": lambda name, value: _one_of(name, value, _TYPES),
+    "client_oid": _oid,
+    "orig_client_oid": _oid,
+    "exchange_oid": _id,
+    "reduce_only": _flag,
+    "tags": _map,
+    "options": _map,
+    **dict.fromkeys(_DECIMALS, positive),
+    **dict.fromkeys(_MILLISECONDS, _milliseconds),
+}
+"""What reads each field, and checks its form."""

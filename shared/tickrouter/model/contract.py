@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -32,16 +32,19 @@ class Contract:
     base: str
     quote: str
     product: Product = "spot"
+    text: str = field(init=False, repr=False, compare=False)
+    """The name as it is written everywhere."""
 
     def __post_init__(self) -> None:
         for name in ("venue", "base", "quote"):
             part = getattr(self, name)
             if not _PART.match(part):
                 raise InvalidContract("contract", f"{name} {part!r} is not made of a-z, 0-9 and _")
+        tail = ".perp" if self.product == "perp" else ""
+        object.__setattr__(self, "text", f"{self.venue}/{self.base}.{self.quote}{tail}")
 
     def __str__(self) -> str:
-        tail = ".perp" if self.product == "perp" else ""
-        return f"{self.venue}/{self.base}.{self.quote}{tail}"
+        return self.text
 
     @property
     def symbol(self) -> str:

@@ -113,20 +113,26 @@ class Event(msgspec.Struct, frozen=True):
 
     def to_wire(self) -> dict[str, Any]:
         """The event's map without `epoch`, `seq` and `fill`, which the publishing script adds."""
-        wire: dict[str, Any] = {"time": self.time, "account": str(self.account), "type": self.type}
-        for name in ("alarm", "command", "client_oid", "exchange_oid", "status", "fact", "contract", "side"):
-            if (value := getattr(self, name)) is not None:
-                wire[name] = value
-        for name in ("filled", "remaining", "average_price"):
-            if (number := getattr(self, name)) is not None:
-                wire[name] = plain(number)
-        if self.fills_pending:
-            wire["fills_pending"] = True
-        if self.reason is not None:
-            wire["reason"] = self.reason.to_wire()
-        if self.tags:
-            wire["tags"] = self.tags
-        return wire
+        wire: dict[str, Any] = {
+            "time": self.time,
+            "account": self.account.text,
+            "type": self.type,
+            "alarm": self.alarm,
+            "command": self.command,
+            "client_oid": self.client_oid,
+            "exchange_oid": self.exchange_oid,
+            "status": self.status,
+            "fact": self.fact,
+            "contract": self.contract,
+            "side": self.side,
+            "filled": _text_of(self.filled),
+            "remaining": _text_of(self.remaining),
+            "average_price": _text_of(self.average_price),
+            "fills_pending": self.fills_pending or None,
+            "reason": None if self.reason is None else self.reason.to_wire(),
+            "tags": self.tags or None,
+        }
+        return {name: value for name, value in wire.items() if value is not None}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
@@ -160,3 +166,7 @@ class Event(msgspec.Struct, frozen=True):
                 raise InvalidValue("tags", "must be a map")
             given["tags"] = tags
         return cls(**given, unknown=rest)
+
+
+def _text_of(number: Decimal | None) -> str | None:
+    return None if number is None else plain(number)

@@ -14,8 +14,9 @@ MAX_PLACES = 18
 """Most decimal places that an order's price or amount may have; an average may have more."""
 _MAX_LENGTH = 64
 _LEAST_EXPONENT = -60
-_SHORT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?\Z")
-"""Texts that need no further look: almost all."""
+SHORT = r"[0-9]{1,15}(\.[0-9]{1,15})?\Z"
+"""Form of numbers that need no further look: almost all."""
+_SHORT = re.compile(SHORT)
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 
 
@@ -51,10 +52,11 @@ def positive(field: str, value: Any) -> Decimal:
     Raises:
         InvalidValue: as `decimal_of`, not above zero, or more than `MAX_PLACES` decimal places.
     """
-    number = decimal_of(field, value)
+    is_short = isinstance(value, str) and _SHORT.match(value)
+    number = Decimal(value) if is_short else decimal_of(field, value)
     if number <= 0:
         raise InvalidValue(field, f"{value} is not above zero")
-    if _SHORT.match(value):
+    if is_short:
         return number
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -MAX_PLACES:

@@ -19,10 +19,10 @@ from tickrouter.venues.request import Answer, Request
 
 MAX_BODY = 32 * 1024 * 1024
 """Largest answer that is read, in bytes."""
-_CHUNK = 64 * 1024
+_CHUNK = 16 * 1024
 Sent = Callable[[], None]
-_Ready = tuple[Request, Any, Any, bytes]
-"""A request, its pool, a connection of that, and the request's bytes."""
+_Ready = tuple[Request, Any, Any, bytes, Reply]
+"""A request, its pool, a connection of that, the request's bytes, and what takes its answer."""
 
 
 class LeanAdapter(HTTPAdapter):
@@ -44,8 +44,7 @@ class LeanAdapter(HTTPAdapter):
             urllib3.exceptions.HTTPError, OSError, ValueError: no whole answer.
         """
         deadline = time.monotonic() + timeout
-        _, pool, connection, data = self._take_ready(request)
-        reply = Reply(MAX_BODY)
+        _, pool, connection, data, reply = self._take_ready(request)
         try:
             if connection.sock is None:
                 connection.timeout = timeout
@@ -78,7 +77,7 @@ class LeanAdapter(HTTPAdapter):
         origin, path = _parts(request.url)
         data = _bytes_of(request, origin, path)
         pool = self._pools.get(origin) or self._pool(origin, request)
-        self._local.ready = request, pool, pool._get_conn(), data
+        self._local.ready = request, pool, pool._get_conn(), data, Reply(MAX_BODY)
 
     def _take_ready(self, request: Request) -> _Ready:
         found: _Ready | None = getattr(self._local, "ready", None)
@@ -91,7 +90,7 @@ class LeanAdapter(HTTPAdapter):
     def _let_go(self) -> None:
         unused: _Ready | None = getattr(self._local, "ready", None)
         if unused is not None:
-            _, pool, connection, _ = unused
+            _, pool, connection, _, _ = unused
             pool._put_conn(connection)
             self._local.ready = None
 
@@ -144,7 +143,7 @@ def _bytes_of(request: Request, origin: str, path: str) -> bytes:
         ValueError: a header holds a line break, or a sign that HTTP does not carry.
     """
     lines = [f"{request.method} {path} HTTP/1.1", f"Host: {origin.partition('//')[2]}", "Accept-Encoding: identity"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines += [f"{name}: {value}" for name, value in dict(request.headers).items()]
     if request.body or request.method == "POST":
         lines.append(f"Content-Length: {len(request.body)}")
     if any("\r" in line or "\n" in line for line in lines):

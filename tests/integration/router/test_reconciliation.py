@@ -19,11 +19,13 @@ from services.stack.servers import Server, redis_server
 from tests.routing import Routing, now_ms, routing
 from tests.simulation import Simulation
 from tests.waiting import until
+from tickrouter.bus import order_hash
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database, ensure_indexes
 from tickrouter.history.outbox import store_orders
 from tickrouter.model.account import Account
 from tickrouter.model.ids import default_mark
+from tickrouter.model.order import Status
 
 
 def order_by_hand(venue: Simulation, client_id: str, *, side: str = "buy", price: str = "90", amount: str = "1") -> str:
@@ -233,11 +235,11 @@ def orders_redis_hash(router: Routing, oid: str) -> dict[bytes, bytes]:
 
 def forget_sending(router: Routing, oid: str, journal: dict[bytes, bytes]) -> None:
     """Write the order as it was admitted, and open the next epoch without taking anything up."""
-    for name in (b"stamp", b"digest", b"exchange_oid", b"attempt"):
-        journal.pop(name, None)
-    journal |= {b"status": b"PendingNew", b"attempt": b"0", b"step": b"1"}
+    order = order_hash.from_hash(journal)
+    assert order is not None
+    unsent = replace(order, status=Status.PENDING_NEW, step=1, attempt=0, stamp=None, digest="", exchange_oid=None)
     router.redis.delete(router.keys.order(oid))
-    router.redis.hset(router.keys.order(oid), mapping={name.decode(): value for name, value in journal.items()})
+    router.redis.hset(router.keys.order(oid), mapping=order_hash.to_hash(unsent))
     router.redis.sadd(router.keys.open, oid)
     router.redis.hset(router.keys.meta, mapping={"epoch": 2, "seq": 1, "fill_seq": 0, "opened": now_ms()})
 

@@ -10,6 +10,7 @@ from tickrouter.errors import AmbiguousError, InvalidValue
 from tickrouter.model.account import Balance
 from tickrouter.model.contract import Contract
 from tickrouter.model.fill import Fill
+from tickrouter.model.money import MAX_PLACES
 from tickrouter.venues.btcturk.answers import VENUE, number
 from tickrouter.venues.trading import Symbol
 
@@ -107,8 +108,8 @@ def symbol_of(row: Any) -> Symbol:
         least = next((number(entry["minExchangeValue"]) for entry in row["filters"] if "minExchangeValue" in entry), 0)
         return Symbol(
             contract=contract_of(str(row["nameNormalized"])),
-            price_places=int(row["denominatorScale"]) if row.get("hasFraction") else 0,
-            amount_places=int(row["numeratorScale"]),
+            price_places=_places(row["denominatorScale"]) if row.get("hasFraction") else 0,
+            amount_places=_places(row["numeratorScale"]),
             min_notional=Decimal(least),
             trading=row.get("status") == "TRADING",
             order_types=frozenset(method_of(str(name)) for name in row["orderMethods"]),
@@ -140,3 +141,8 @@ def side_of(text: Any) -> str:
 def unreadable(what: str, error: Exception) -> AmbiguousError:
     """The error for a row that is not what it should be."""
     return AmbiguousError(VENUE, "unreadable", f"{what}: {type(error).__name__}: {error}")
+
+
+def _places(value: Any) -> int:
+    """Decimals that a number may have: no more than any of ours has."""
+    return min(max(int(value), 0), MAX_PLACES)

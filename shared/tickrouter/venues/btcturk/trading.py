@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from tickrouter.errors import AmbiguousError
 from tickrouter.model.account import Balance
 from tickrouter.model.command import Command
 from tickrouter.model.contract import Contract
-from tickrouter.model.money import plain
+from tickrouter.model.money import MAX_PLACES, plain
 from tickrouter.model.order import Order
 from tickrouter.venues.btcturk import orders, private
 from tickrouter.venues.btcturk.answers import VENUE, data_of
@@ -27,6 +27,11 @@ from tickrouter.venues.trading import CannotDo, PrivateFact, Symbol
 _SECOND = 1000 * MS
 _METHODS = {"limit": "limit", "market": "market", "stop_limit": "stopLimit", "stop_market": "stopMarket"}
 _SIDES = {"b": "buy", "s": "sell"}
+_JSON = {"Content-Type": "application/json"}
+_EXACT = Context(prec=80, traps=[])
+"""More digits than any number that a command may hold."""
+_STEPS = {places: Decimal(1).scaleb(-places) for places in range(MAX_PLACES + 1)}
+"""The last decimal that counts, by how many there are."""
 
 
 class BtcturkTrading:
@@ -81,7 +86,7 @@ class BtcturkTrading:
             ("amount", command.amount, symbol.amount_places),
             ("quote_amount", command.quote_amount, symbol.price_places),
         ):
-            if value is not None and _places(value) > places:
+            if value is not None and _EXACT.quantize(value, _STEPS[places]) != value:
                 raise CannotDo("scale", f"{name} {plain(value)} has more than {places} decimals")
         notional = command.quote_amount
         if notional is None and command.price is not None and command.amount is not None:
@@ -90,17 +95,16 @@ class BtcturkTrading:
             raise CannotDo("min_notional", f"value {plain(notional)} is below {plain(symbol.min_notional)}")
 
     def place(self, order: Order, stamp: int) -> Request:
-        quantity = order.quote_amount if order.quote_amount is not None else order.amount
         fields = {
-            "quantity": plain(quantity or Decimal(0)),
-            "price": plain(order.price or Decimal(0)),
-            "stopPrice": plain(order.stop_price or Decimal(0)),
+            "quantity": _or_zero(order.amount if order.quote_amount is None else order.quote_amount),
+            "price": _or_zero(order.price),
+            "stopPrice": _or_zero(order.stop_price),
             "newOrderClientId": order.client_oid,
             "orderMethod": _METHODS[order.type],
             "orderType": _SIDES[order.side],
             "pairSymbol": order.contract.symbol,
         }
-        headers = self._signer.headers(stamp // MS) | {"Content-Type": "application/json"}
+        headers = self._signer.headers(stamp // MS, **_JSON)
         body = msgspec.json.encode(fields)
         return Request("POST", self._private + "order", "POST /api/v1/order", headers, body)
 
@@ -197,6 +201,5 @@ def _rows(data: Any) -> list[Any]:
     return data
 
 
-def _places(number: Decimal) -> int:
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
+def _or_zero(number: Decimal | None) -> str:
+    return "0" if number is None else plain(number)
