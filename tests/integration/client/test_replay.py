@@ -202,8 +202,9 @@ def test_the_command_plays_to_the_end_and_ctrl_c_ends_it_at_once(
     assert said == f"21 records of {contract} published under whole:\n"  # with the feed's word on what is not covered
     assert redis.xlen(MarketKeys(contract, "whole:").stream("tick")) == 20
 
-    slow = command(tmp_path, redis_url, mongo_url, unique, "--speed", "0.01", "--prefix", "slow", *span)
-    until(lambda: redis.xlen(MarketKeys(contract, "slow:").stream("tick")) > 1, 30)
+    # Ten seconds from tick to tick: it cannot have ended by itself when the signal comes.
+    slow = command(tmp_path, redis_url, mongo_url, unique, "--speed", "0.0001", "--prefix", "slow", *span)
+    until(lambda: redis.xlen(MarketKeys(contract, "slow:").stream("tick")) > 0, 30)
     slow.send_signal(signal.SIGINT)
     said, problem = slow.communicate(timeout=10)
     assert slow.returncode == 130
