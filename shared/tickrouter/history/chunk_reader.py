@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, DESCENDING
@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tickrouter.errors import StorageError, TickrouterError
-from tickrouter.history.connection import Document
+from tickrouter.history.connection import SAID_OF_A_CHUNK, Document
 
 if TYPE_CHECKING:
     from tickrouter.history.columns import Columns
@@ -27,8 +27,7 @@ LIVE: Final = "live"
 DECODERS: Final = 2
 """Threads that fetch and decode; the work is mostly outside of Python's lock."""
 _TOGETHER = 4
-"""Chunks of one call."""
-_MOST_TOGETHER = 16
+"""Chunks of one call at most."""
 _AHEAD = 3
 """Calls under way."""
 _BEFORE_ALL: EntryId = (-1, -1)
@@ -71,7 +70,7 @@ class Chunk:
         return cls(found["_id"], found["start"], found["end"], first, last, *more)
 
 
-_WITHOUT_PAYLOADS = {"top": 0, "depth": 0}
+_WITHOUT_PAYLOADS = dict.fromkeys(SAID_OF_A_CHUNK, 1)
 
 
 class ChunkReader:
@@ -91,10 +90,14 @@ class ChunkReader:
             StorageError: MongoDB did not answer.
         """
         # A chunk that reaches into the range may begin before it, but no earlier than the longest one could.
-        longest = self._find({}, [("span", DESCENDING)], 1)
-        if not longest:
+        mine = {"contract": self._contract, "kind": self._kind, "state": LIVE}
+        try:
+            longest = self._chunks.find_one(mine, {"_id": 0, "span": 1}, sort=[("span", DESCENDING)])
+        except PyMongoError as error:
+            raise StorageError(f"MongoDB: chunks: {error}") from error
+        if longest is None:
             return []
-        bounds: Document = {"$gte": start - (longest[0].end - longest[0].start)}
+        bounds: Document = {"$gte": start - longest["span"]}
         if end is not None:
             bounds["$lt"] = end
         return self._find({"start": bounds, "end": {"$gte": start}}, [("start", ASCENDING)])
@@ -132,12 +135,15 @@ class ChunkReader:
         """
         slots = _slots([chunk.rows for chunk in chunks], names) if whole and names is not None else None
         numbered = list(enumerate(chunks))
-        # The first one is fetched alone: somebody waits for it.
-        head = [] if whole else [numbered[:1]]
-        rest = numbered[sum(map(len, head)) :]
-        # Who wants all of them is served by few large calls, two a thread.
-        size = min(_MOST_TOGETHER, max(_TOGETHER, -(-len(rest) // (2 * decoders)))) if whole else _TOGETHER
-        groups = [*head, *(rest[start : start + size] for start in range(0, len(rest), size))]
+        if whole:
+            # As many calls for each thread, none of which is much longer than another: they end together.
+            calls = decoders * -(-len(chunks) // (decoders * _TOGETHER))
+            bounds = [len(chunks) * number // calls for number in range(calls + 1)] if calls else []
+            groups = [numbered[start:end] for start, end in pairwise(bounds) if start < end]
+        else:
+            # The first one is fetched alone: somebody waits for it.
+            rest = range(1, len(chunks), _TOGETHER)
+            groups = [numbered[:1], *(numbered[start : start + _TOGETHER] for start in rest)]
         if len(groups) == 1 or decoders == 1:
             yield from chain.from_iterable(self._load(group, names, slots) for group in groups if group)
             return

@@ -87,6 +87,13 @@ def database(client: MongoClient[Document], name: str) -> Database[Document]:
     return client.get_database(name, write_concern=DURABLE)
 
 
+SAID_OF_A_CHUNK = (
+    *("_id", "start", "end", "first_ms", "first_n", "last_ms", "last_n"),
+    *("rows", "backfilled", "digest", "has_depth", "replaces"),
+)
+"""Fields of `chunks` that tell of a chunk without its payloads."""
+
+
 def ensure_indexes(db: Database[Document]) -> None:
     """Create the indexes of design section 7 where they are missing.
 
@@ -111,8 +118,12 @@ def ensure_indexes(db: Database[Document]) -> None:
 def _ensure_chunk_indexes(chunks: Collection[Document]) -> None:
     """By time, by place in the stream, by natural key; the longest one, and those that are not settled."""
     mine = [("contract", ASCENDING), ("kind", ASCENDING), ("state", ASCENDING)]
-    for names in (("start", "end"), ("end",), ("span",), ("last_ms", "last_n", "first_ms"), ("low", "high")):
+    for names in (("end",), ("span",), ("last_ms", "last_n", "first_ms"), ("low", "high")):
         chunks.create_index([*mine, *((name, ASCENDING) for name in names)])
+    # With all that a chunk says of itself: to list some, their payloads need not be touched.
+    said = (name for name in SAID_OF_A_CHUNK if name not in ("start", "end"))
+    by_time = [("start", ASCENDING), ("end", ASCENDING), *((name, ASCENDING) for name in said)]
+    chunks.create_index([*mine, *by_time], name="by_time")
     chunks.create_index(
         [("contract", ASCENDING), ("kind", ASCENDING)],
         name="unsettled",

@@ -182,6 +182,25 @@ def test_another_form_is_refused() -> None:
         decode(sink.getvalue().to_pybytes())
 
 
+@pytest.mark.parametrize("compression", ["zstd", "lz4", None])
+def test_a_payload_is_read_however_it_is_compressed(compression: str | None) -> None:
+    levels = tuple((100.0 - place, 1.5) for place in range(5))
+    ticks = [Tick(1000 + row, row / 4, None, levels, ((101.5, row / 8),), C, "book") for row in range(50)]
+    columns = from_records("tick", C, ticks, [(1, 1 + row) for row in range(50)])
+    again = []
+    for payload in encode(columns):
+        assert payload is not None
+        with pa.ipc.open_stream(payload) as stream:
+            table = stream.read_all()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as out:
+            out.write_table(table)
+        again.append(decode(sink.getvalue().to_pybytes()))
+    again[0].columns.update(again[1].columns)
+    assert again[0].records() == ticks
+    assert digest(again[0]) == digest(columns)
+
+
 def by_the_page() -> Any:
     """The reader in docs/archive.md."""
     page = (Path(__file__).parents[3] / "docs/archive.md").read_text(encoding="utf-8")
