@@ -43,6 +43,13 @@ class Guard:
         age = too_old((now - order.created) // _MS, order.ttl_ms)
         return age or self._denial or self._clock() or self._outbox() or self._form(command) or self._risk(command, now)
 
+    @property
+    def counts_orders(self) -> bool:
+        """True if a rule in force depends on the orders admitted before: then each is admitted alone."""
+        limits = self.limits
+        numbers = (limits.max_open_orders, limits.orders_per_minute, limits.duplicate_window)
+        return bool(limits.max_position) or any(number is not None for number in numbers)
+
     def admitted(self, command: Command, now: int) -> None:
         """Count a place that was admitted."""
         self._last_minute.append(now)

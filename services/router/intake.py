@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -57,8 +57,8 @@ class Intake:
 
     def run_pending(self) -> None:
         """Admit what an earlier holder of the lease claimed and did not admit."""
-        for entry in self._desk.journal.claim(pending=True, count=1_000_000):
-            self._go(self.take(entry))
+        for task in self.take(self._desk.journal.claim(pending=True, count=1_000_000)):
+            self._go(task)
 
     def run(self) -> None:
         """One of several threads, until the tenure ends: lead, that is read and admit; then send what was read.
@@ -84,46 +84,55 @@ class Intake:
         """Admit what has come; one task for this thread, if another can take the lead meanwhile."""
         if self._desk.stop.is_set():
             return None
-        tasks = [self.take(entry) for entry in self._desk.journal.claim(pending=False, block_ms=BLOCK_MS)]
-        found = [task for task in tasks if task is not None]
-        own = found.pop(0) if found and self._waiting else None
-        for task in found:
-            self._go(task)
+        entries = self._desk.journal.claim(pending=False, block_ms=BLOCK_MS)
+        own: Task | None = None
+        for task in self.take(entries):
+            if len(entries) == 1 and self._waiting:
+                own = task
+            else:
+                self._go(task)
         return own
 
-    def _go(self, task: Task | None) -> None:
-        if task is not None:
-            self._desk.send(task, _nothing)
+    def _go(self, task: Task) -> None:
+        self._desk.send(task, _nothing)
 
-    def take(self, entry: Entry) -> Task | None:
-        """Admit one entry, deny it, or put it aside; what sends it, if it may leave at once."""
-        self._desk.count("commands")
+    def take(self, entries: list[Entry]) -> Iterator[Task]:
+        """Admit entries in their order, deny them, or put them aside; what sends those that may leave at once."""
+        places: list[tuple[Entry, Command]] = []
+        for entry in entries:
+            self._desk.count("commands")
+            command = self._read_command(entry)
+            if command is not None and command.action == "place":
+                places.append((entry, command))
+                continue
+            yield from self._places.take(places, self._forget_before_ms())
+            places = []
+            if command is not None:
+                self._admit_work(entry, command)
+        yield from self._places.take(places, self._forget_before_ms())
+
+    def _read_command(self, entry: Entry) -> Command | None:
+        """The command, if it is one for this account; what else it is has been answered."""
         if entry.data is None:
             self._bury(entry, "no field d")
             return None
-        place = plain_place(entry.data)
-        if place is not None:
-            return self._admit(entry, place)
+        command = plain_place(entry.data) or self._read_carefully(entry, entry.data)
+        if command is not None and command.account != self._desk.account:
+            self._refuse(entry, command, Reason("account", f"this is the queue of {self._desk.account}"))
+            return None
+        return command
+
+    def _read_carefully(self, entry: Entry, data: bytes) -> Command | None:
         try:
-            wire = unpack_map(entry.data, limit=MAX_COMMAND)
+            wire = unpack_map(data, limit=MAX_COMMAND)
         except Unreadable as error:
             self._bury(entry, str(error))
             return None
         try:
-            command = Command.from_wire(wire)
+            return Command.from_wire(wire)
         except InvalidValue as error:
             self._invalid(entry, wire, error)
             return None
-        return self._admit(entry, command)
-
-    def _admit(self, entry: Entry, command: Command) -> Task | None:
-        if command.account != self._desk.account:
-            self._refuse(entry, command, Reason("account", f"this is the queue of {self._desk.account}"))
-        elif command.action == "place":
-            return self._places.take(entry, command, self._forget_before_ms())
-        else:
-            self._admit_work(entry, command)
-        return None
 
     def _admit_work(self, entry: Entry, command: Command) -> None:
         work, marked = self._actions.plan(command, entry)

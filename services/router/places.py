@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from msgspec.structs import replace
 
-from tickrouter.bus.journal import Admission
+from tickrouter.bus.journal import Admission, Leaving
 from tickrouter.bus.permits import Grant
 from tickrouter.bus.worklists import Entry
 from tickrouter.core import order_life
@@ -15,14 +17,29 @@ from tickrouter.core.order_events import first_event
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.order import Order, Status
+from tickrouter.venues.request import Request
 
 from .desk import Desk
 from .guard import Guard
 from .sender import DENIALS, Sender, Task, deadline_ms
 
 _MS = 1_000_000
+TOGETHER = 8
+"""Most places in one write: the first of them waits for all."""
 _NO_PERMIT = Reason("permit", "signed, and not sent: its permits were not free")
 _DUPLICATE = Reason("duplicate", "an order with this client_oid is in the journal")
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A place that may leave with its admission."""
+
+    command: Command
+    first: Order
+    request: Request
+    wanted: Grant
+    leaving: Leaving
+    now: int
 
 
 class Places:
@@ -33,23 +50,36 @@ class Places:
         self._sender = sender
         self._guard = guard
 
-    def take(self, entry: Entry, command: Command, forget_before_ms: int) -> Task | None:
-        """Admit a place, or deny it with the reason.
+    def take(self, arrived: list[tuple[Entry, Command]], forget_before_ms: int) -> Iterator[Task]:
+        """Admit places that came together, in their order, or deny them with the reason.
 
-        Returns:
-            What sends it, if it may leave at once: its permits were taken in the same write.
+        Yields:
+            What sends those that may leave at once: their permits were taken in the same write.
         """
-        now = self._desk.clock.now()
-        order = _order(entry, command, self._desk.router.ttl_ms)
-        first, denial = self._first_step(entry, command, order, now)
-        if first.status is Status.PENDING_NEW and self._sender.is_free_for(first):
-            return self._send_at_once(entry, command, first, now, forget_before_ms)
+        together: list[_Signed] = []
+        for entry, command in arrived:
+            now = self._desk.clock.now()
+            order = _order(entry, command, self._desk.router.ttl_ms)
+            first, denial = self._first_step(entry, command, order, now)
+            leaves = first.status is Status.PENDING_NEW and self._sender.is_free_for(first)
+            if leaves:
+                together.append(self._sign(entry, command, first, now))
+            if not leaves or len(together) == TOGETHER or self._guard.counts_orders:
+                yield from self._send_at_once(together, forget_before_ms)
+                together = []
+            if not leaves:
+                self._admit(entry, command, first, denial, now, forget_before_ms)
+        yield from self._send_at_once(together, forget_before_ms)
+
+    def _admit(
+        self, entry: Entry, command: Command, first: Order, denial: Reason | None, now: int, forget_before_ms: int
+    ) -> None:
         outcome = self._desk.journal.admit_place(
             entry, first, first_event(first, now), forget_before_ms=forget_before_ms
         )
         self._desk.count(f"place_{outcome.lower()}")
         if outcome != "ADMITTED":
-            self._not_admitted(entry, command, order, outcome, forget_before_ms)
+            self._not_admitted(entry, command, first, outcome, forget_before_ms)
         elif denial is not None:
             self._desk.count("denied")
         else:
@@ -57,40 +87,47 @@ class Places:
             lane = self._desk.add(first)
             if first.status is Status.PENDING_NEW:
                 self._sender.place(lane)
-        return None
 
-    def _send_at_once(
-        self, entry: Entry, command: Command, first: Order, now: int, forget_before_ms: int
-    ) -> Task | None:
+    def _sign(self, entry: Entry, command: Command, first: Order, now: int) -> _Signed:
         """Nobody waits for permits: sign first, then admission, permits and the step `sending` are one write."""
         venue = self._desk.venue
         stamp = venue.clock.stamp()
         request = venue.adapter.place(first, stamp)
         change = order_life.apply(first, Sending(stamp, request.digest), now)
         wanted, call = venue.permits.asking(request.endpoint)
-        outcome, answer = self._desk.journal.admit_sending(
-            entry,
-            change,
-            first_event(first, now),
-            call,
-            deadline_ms=deadline_ms(first),
+        leaving = Leaving(entry, change, first_event(first, now), call, deadline_ms(first))
+        return _Signed(command, first, request, wanted, leaving, now)
+
+    def _send_at_once(self, together: list[_Signed], forget_before_ms: int) -> list[Task]:
+        if not together:
+            return []
+        venue = self._desk.venue
+        answers = self._desk.journal.admit_sending(
+            [signed.leaving for signed in together],
             forget_before_ms=forget_before_ms,
-            meanwhile=partial(venue.ready, request),
+            meanwhile=partial(venue.ready, together[0].request),
         )
-        taken = venue.permits.granted(wanted, answer)
+        found = [
+            self._sending(signed, outcome, venue.permits.granted(signed.wanted, answer), forget_before_ms)
+            for signed, (outcome, answer) in zip(together, answers, strict=True)
+        ]
+        return [task for task in found if task is not None]
+
+    def _sending(self, signed: _Signed, outcome: Admission, taken: Grant | float, forget_before_ms: int) -> Task | None:
+        order = signed.leaving.change.order
         self._desk.count(f"place_{outcome.lower()}")
-        if outcome == "REPEAT" and self._is_ours(change.order):
+        if outcome == "REPEAT" and self._is_ours(order):
             # The answer to this very write was lost, and it was sent again.
             outcome = "ADMITTED"
         if outcome != "ADMITTED":
             if isinstance(taken, Grant):
-                venue.give_back(taken)
-            self._not_admitted(entry, command, first, outcome, forget_before_ms)
+                self._desk.venue.give_back(taken)
+            self._not_admitted(signed.leaving.entry, signed.command, signed.first, outcome, forget_before_ms)
             return None
-        self._guard.admitted(command, now)
-        lane = self._desk.add(change.order)
+        self._guard.admitted(signed.command, signed.now)
+        lane = self._desk.add(order)
         if isinstance(taken, Grant):
-            return self._sender.task(lane, request, taken)
+            return self._sender.task(lane, signed.request, taken)
         lane.apply(Deferred(_NO_PERMIT))
         self._sender.place(lane)
         return None

@@ -20,10 +20,12 @@ def journal_after_sending() -> None:
     real_apply, real_admit = Lane.apply, Journal.admit_sending
     held: dict[str, tuple[Any, Sending]] = {}
 
-    def admit_sending(self: Any, entry: Any, change: Any, *rest: Any, **given: Any) -> Any:
-        order = change.order
-        held[order.client_oid] = change.before, Sending(order.stamp, order.digest)
-        return real_admit(self, entry, Change(change.before, change.before, ()), *rest, **given)
+    def admit_sending(self: Any, leaving: Any, **given: Any) -> Any:
+        for one in leaving:
+            order, before = one.change.order, one.change.before
+            held[order.client_oid] = before, Sending(order.stamp, order.digest)
+        unsent = [replace(one, change=Change(one.change.before, one.change.before, ())) for one in leaving]
+        return real_admit(self, unsent, **given)
 
     def apply(self: Any, fact: Any, **given: Any) -> Any:
         if isinstance(fact, Sending):

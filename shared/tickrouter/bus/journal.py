@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgpack
@@ -36,6 +37,25 @@ RESEND_FOR = 10.0
 _DEAD_BYTES = 4096
 _EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
 _SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark", "agreed")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A place that is admitted and sent at once.
+
+    Attributes:
+        entry: of the queue.
+        change: the order as admitted, and as it is about to be sent.
+        event: that tells of the admission.
+        permits: the call that takes its permits; without its grant nothing may be sent.
+        deadline_ms: after this (ms since 1970 UTC, Redis's clock) it is too old: AGE, and nothing is written.
+    """
+
+    entry: Entry
+    change: Change
+    event: Event
+    permits: Call
+    deadline_ms: int
 
 
 class Journal(WorkLists):
@@ -101,36 +121,28 @@ class Journal(WorkLists):
         return self._admit(entry, order.command, *self._place(order, event), forget_before_ms)
 
     def admit_sending(
-        self,
-        entry: Entry,
-        change: Change,
-        event: Event,
-        permits: Call,
-        *,
-        deadline_ms: int,
-        forget_before_ms: int,
-        meanwhile: Meanwhile,
-    ) -> tuple[Admission, Any]:
-        """Admit a place whose request is signed already, in one write with the call that takes its permits.
+        self, leaving: Sequence[Leaving], *, forget_before_ms: int, meanwhile: Meanwhile
+    ) -> list[tuple[Admission, Any]]:
+        """Admit places whose requests are signed already, all in one write, each with the call that takes its permits.
 
         Args:
-            entry: of the queue.
-            change: the order as admitted, and as it is about to be sent.
-            event: that tells of the admission.
-            permits: the call; without its grant nothing may be sent.
-            deadline_ms: after this (ms since 1970 UTC, Redis's clock) it is too old: AGE, and nothing is written.
+            leaving: in the order of the queue.
             forget_before_ms: see `admit_refused`.
             meanwhile: called while the answers are on their way.
 
         Returns:
-            What came of it (AGE, HALTED and DUPLICATE have written nothing), and the answer of `permits`.
+            For each what came of it (AGE, HALTED and DUPLICATE have written nothing), and the answer of its permits.
         """
-        orders, body = self._place(change.order, event)
-        body["fields"] += _flat(order_hash.fact_field(change.before))
-        body["deadline"] = deadline_ms
-        names, args = self._admission(entry, change.order.command, orders, body, forget_before_ms)
-        outcome, answer = self._write("admit", names, args, before=permits, meanwhile=meanwhile)
-        return outcome, answer
+        writes = [self._leaving(one, forget_before_ms) for one in leaving]
+        answers = self._exchange("admit", writes, [one.permits for one in leaving], meanwhile)
+        outcomes = [self._outcome(answer) for answer in answers[1::2]]
+        return list(zip(outcomes, answers[::2], strict=True))
+
+    def _leaving(self, one: Leaving, forget_before_ms: int) -> tuple[list[str], list[Part]]:
+        orders, body = self._place(one.change.order, one.event)
+        body["fields"] += _flat(order_hash.fact_field(one.change.before))
+        body["deadline"] = one.deadline_ms
+        return self._admission(one.entry, one.change.order.command, orders, body, forget_before_ms)
 
     def admit_work(
         self,
@@ -177,7 +189,7 @@ class Journal(WorkLists):
     def _admit(
         self, entry: Entry, command: str, orders: list[str], body: dict[str, Any], forget_before_ms: int
     ) -> Admission:
-        outcome: Admission = self._write("admit", *self._admission(entry, command, orders, body, forget_before_ms))[0]
+        outcome: Admission = self._write("admit", *self._admission(entry, command, orders, body, forget_before_ms))
         return outcome
 
     def step(
@@ -218,7 +230,7 @@ class Journal(WorkLists):
             names.append(keys.order(change.child.client_oid))
             fields = order_hash.to_hash(change.child)
             body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields)}
-        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])[0]
+        outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])
         return outcome
 
     def adopt(self, order: Order, events: tuple[Event, ...]) -> bool:
@@ -232,13 +244,13 @@ class Journal(WorkLists):
         }
         keys = self.keys
         names = [keys.order(order.client_oid), keys.open, keys.events, keys.fills, keys.xoid]
-        return bool(self._write("adopt", names, [_raw(_without_none(body))])[0] == "DONE")
+        return bool(self._write("adopt", names, [_raw(_without_none(body))]) == "DONE")
 
     def tell(self, events: tuple[Event, ...], *, command: str | None = None) -> bool:
         """Publish events of no order, ending a command's work; False if that had ended before."""
         body = _without_none({"events": [_split(event) for event in events], "command": command})
         names = [self.keys.events, self.keys.fills, self.keys.work]
-        return bool(self._write("tell", names, [_raw(body)])[0] == "DONE")
+        return bool(self._write("tell", names, [_raw(body)]) == "DONE")
 
     def keep_evidence(self, client_oid: str, findings: Findings) -> None:
         """Keep what was found out about an order in doubt, beside its steps."""
@@ -261,37 +273,44 @@ class Journal(WorkLists):
         args: list[Part] = [entry.id, reason[:500], data[:_DEAD_BYTES], digest, len(data), kept]
         self._write("bury", [self.keys.orders, self.keys.dead], args)
 
-    def _write(
+    def _write(self, name: str, keys: list[str], args: list[Part]) -> Any:
+        """Call one script; what it says."""
+        return self._outcome(self._exchange(name, [(keys, args)])[0])
+
+    def _exchange(
         self,
         name: str,
-        keys: list[str],
-        args: list[Part],
-        *,
-        before: Call | None = None,
+        writes: list[tuple[list[str], list[Part]]],
+        permits: Sequence[Call] = (),
         meanwhile: Meanwhile | None = None,
-    ) -> tuple[Any, Any]:
-        """Call a script until it answers: each may be repeated without harm, so an unanswered call is sent again.
+    ) -> list[Any]:
+        """Call a script, once for each of `writes`, until all answer, each behind its own of `permits`.
 
-        A call `before` it goes in the same write; the first answer of all comes second.
+        Each may be repeated without harm, so what is unanswered is sent again.
         """
-        names = [self.keys.meta, self.keys.lease, *keys]
         deadline = time.monotonic() + RESEND_FOR
         while True:
+            guard: list[Part] = [self._token(), self._rev]
+            calls: list[Call] = [
+                (self._scripts[name], [self.keys.meta, self.keys.lease, *keys], [*guard, *args])
+                for keys, args in writes
+            ]
+            if permits:
+                calls = [call for pair in zip(permits, calls, strict=True) for call in pair]
             try:
-                mine: Call = (self._scripts[name], names, [self._token(), self._rev, *args])
-                calls = (mine,) if before is None else (before, mine)
-                answers = self._direct.call_all(*calls, meanwhile=meanwhile)
+                return self._direct.call_all(*calls, meanwhile=meanwhile)
             except (RedisConnectionError, RedisTimeout) as error:
                 if time.monotonic() > deadline:
                     raise StorageError(f"Redis did not answer {name} for {RESEND_FOR:.0f} s: {error}") from error
                 time.sleep(0.02)
-                continue
             except RedisError as error:
                 raise StorageError(f"Redis refused {name}: {error}") from error
-            outcome, rev = self._checked(answers[-1])
-            with self._rev_lock:
-                self._rev = max(self._rev, int(rev))
-            return outcome.decode(), answers[0]
+
+    def _outcome(self, answer: list[Any]) -> Any:
+        outcome, rev = self._checked(answer)
+        with self._rev_lock:
+            self._rev = max(self._rev, int(rev))
+        return outcome.decode()
 
     @staticmethod
     def _checked(answer: list[Any]) -> tuple[bytes, int]:
