@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from tests.simulation import ROOT
@@ -80,6 +81,8 @@ class Nursery:
 
 
 def _serve() -> None:
+    # pyarrow imports it when the first chunk is read: once here, not in every child.
+    import_module("pandas")
     for line in sys.stdin:
         url, name, contract, rows, twin = json.loads(line)
         child = os.fork()
