@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgpack
+import msgspec
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from tickrouter.bus import order_hash
 from tickrouter.bus.balances import agreed_fields, fields_of
-from tickrouter.bus.codec import pack_map
 from tickrouter.bus.connection import Redis, storage_errors
 from tickrouter.bus.direct import Call, Meanwhile, Part
 from tickrouter.bus.scripts import Script
@@ -36,6 +36,7 @@ RESEND_FOR = 10.0
 """Seconds for which an unanswered write is sent again before it counts as failed."""
 _DEAD_BYTES = 4096
 _EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
+_encode = msgspec.msgpack.Encoder().encode
 _SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark", "agreed")
 
 
@@ -349,4 +350,4 @@ def _split(event: Event) -> list[bytes]:
 
 def _inside(fields: dict[str, Any]) -> bytes:
     """A map's msgpack without the head that tells its size: one byte up to 15 fields, else three."""
-    return pack_map(fields)[1 if len(fields) < 16 else 3 :]
+    return _encode(fields)[1 if len(fields) < 16 else 3 :]

@@ -45,6 +45,10 @@ class Grant:
     claims: tuple[Claim, ...]
 
 
+_Needs = tuple[tuple[Claim, ...], list[str], list[Part]]
+"""Of an endpoint: its windows, their keys, and the numbers of each as the script takes them."""
+
+
 class Permits:
     """Permits of one venue, for one account behind one IP."""
 
@@ -85,7 +89,7 @@ class Permits:
         self._life = b""
         self._latest: dict[int, tuple[Grant, float]] = {}
         self._held = int(held * _MICROS)
-        self._known: dict[str, tuple[Claim, ...]] = {}
+        self._known: dict[str, _Needs] = {}
         self._mark = secrets.token_hex(4)
         self._count = count()
 
@@ -109,13 +113,9 @@ class Permits:
 
     def asking(self, endpoint: str) -> tuple[Grant, Call]:
         """The call that takes what `endpoint` needs, to leave in one write with another; `granted` reads its answer."""
-        wanted = self._claims(endpoint)
+        wanted, keys, numbers = self._known.get(endpoint) or self._learn(endpoint)
         grant = Grant(f"{self._mark}:{next(self._count)}", wanted)
-        keys = [self._memory, permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
-        args: list[Part] = [grant.name, self._held, self._life]
-        for claim in wanted:
-            args += [claim.usable, int(claim.rule.interval * _MICROS), claim.weight]
-        return grant, (self._take, keys, args)
+        return grant, (self._take, keys, [grant.name, self._held, self._life, *numbers])
 
     def granted(self, grant: Grant, answer: Any) -> Grant | float:
         """What the answer to `asking` means: the grant, or the seconds to wait."""
@@ -218,9 +218,14 @@ class Permits:
                 self.prepare()
                 return self._direct.call(*call)
 
-    def _claims(self, endpoint: str) -> tuple[Claim, ...]:
-        if endpoint not in self._known:
-            if len(self._known) > 1000:
-                self._known.clear()
-            self._known[endpoint] = claims(self._rules, endpoint, account=self._account, ip=self._ip)
+    def _learn(self, endpoint: str) -> _Needs:
+        """What is the same in every call for an endpoint."""
+        wanted = claims(self._rules, endpoint, account=self._account, ip=self._ip)
+        keys = [self._memory, permit(self._venue, _COOLDOWN, endpoint), *map(self._key, wanted)]
+        numbers: list[Part] = []
+        for claim in wanted:
+            numbers += [claim.usable, int(claim.rule.interval * _MICROS), claim.weight]
+        if len(self._known) > 1000:
+            self._known.clear()
+        self._known[endpoint] = wanted, keys, numbers
         return self._known[endpoint]
