@@ -113,7 +113,8 @@ class Engine:
         stop = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(lease, stop), name=f"lease-{self.account}", daemon=True)
         renewing.start()
-        journal = Journal(self._redis, str(self.account), lambda: lease.token)
+        token = lease.token  # of this tenure: a thread of an earlier one that comes late must not write in it
+        journal = Journal(self._redis, str(self.account), lambda: token)
         desk: Desk | None = None
         try:
             self._say("recovering", "")

@@ -11,20 +11,23 @@ from tickrouter import logs
 from tickrouter.bus.codec import unpack_map
 from tickrouter.bus.place_wire import plain_place
 from tickrouter.bus.worklists import Entry
-from tickrouter.errors import InvalidValue, Unreadable
+from tickrouter.errors import InvalidValue, StorageError, Unreadable
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, EventType, Reason
 
 from .actions import Actions
 from .desk import Desk
-from .places import Places
+from .places import Places, fault
 from .sender import Task
+from .venue_link import Stopped
 from .works import Works
 
 MAX_COMMAND = 64 * 1024
 """Largest command that is read, in bytes."""
 DEAD_KEPT = 10_000
 BLOCK_MS = 200
+LOOK_BACK = 1.0
+"""Seconds between two looks for entries that were claimed and not admitted: who leads has none in hand then."""
 _MS = 1_000_000
 _DAY_MS = 24 * 3600 * 1000
 
@@ -53,6 +56,7 @@ class Intake:
         self._lead = threading.Lock()
         self._followers = threading.Lock()
         self._waiting = 0
+        self._look_back_at = 0.0
         self._log = logs.get("intake")
 
     def run_pending(self) -> None:
@@ -84,7 +88,7 @@ class Intake:
         """Admit what has come; one task for this thread, if another can take the lead meanwhile."""
         if self._desk.stop.is_set():
             return None
-        entries = self._desk.journal.claim(pending=False, block_ms=BLOCK_MS)
+        entries = self._claim()
         own: Task | None = None
         for task in self.take(entries):
             if len(entries) == 1 and self._waiting:
@@ -92,6 +96,16 @@ class Intake:
             else:
                 self._go(task)
         return own
+
+    def _claim(self) -> list[Entry]:
+        """New entries; now and then those that a router claimed which has lost the lease since and did not know it."""
+        now = self._desk.clock.monotonic()
+        if now >= self._look_back_at:
+            self._look_back_at = now + LOOK_BACK
+            left = self._desk.journal.claim(pending=True)
+            if left:
+                return left
+        return self._desk.journal.claim(pending=False, block_ms=BLOCK_MS)
 
     def _go(self, task: Task) -> None:
         self._desk.send(task, _nothing)
@@ -101,22 +115,32 @@ class Intake:
         places: list[tuple[Entry, Command]] = []
         for entry in entries:
             self._desk.count("commands")
-            command = self._read_command(entry)
-            if command is not None and command.action == "place":
-                places.append((entry, command))
-                continue
-            yield from self._places.take(places, self._forget_before_ms())
-            places = []
-            if command is not None:
-                self._admit_work(entry, command)
+            place = self._plain_place(entry)
+            if place is None:
+                # Whatever is said of this one, is said behind what came before it.
+                yield from self._places.take(places, self._forget_before_ms())
+                places = []
+                command = self._read_command(entry)
+                if command is not None and command.action == "place":
+                    place = command
+                elif command is not None:
+                    self._admit_work(entry, command)
+            if place is not None:
+                places.append((entry, place))
         yield from self._places.take(places, self._forget_before_ms())
+
+    def _plain_place(self, entry: Entry) -> Command | None:
+        if entry.data is None or len(entry.data) > MAX_COMMAND:
+            return None
+        place = plain_place(entry.data)
+        return place if place is not None and place.account == self._desk.account else None
 
     def _read_command(self, entry: Entry) -> Command | None:
         """The command, if it is one for this account; what else it is has been answered."""
         if entry.data is None:
             self._bury(entry, "no field d")
             return None
-        command = plain_place(entry.data) or self._read_carefully(entry, entry.data)
+        command = self._read_carefully(entry, entry.data)
         if command is not None and command.account != self._desk.account:
             self._refuse(entry, command, Reason("account", f"this is the queue of {self._desk.account}"))
             return None
@@ -135,6 +159,16 @@ class Intake:
             return None
 
     def _admit_work(self, entry: Entry, command: Command) -> None:
+        """Admit any other command; a fault of ours denies it, lest it stops those behind it for ever."""
+        try:
+            self._begin_work(entry, command)
+        except (StorageError, Stopped):
+            raise
+        except Exception as error:
+            self._log.exception("a command failed", command=command.id)
+            self._refuse(entry, command, fault(error))
+
+    def _begin_work(self, entry: Entry, command: Command) -> None:
         work, marked = self._actions.plan(command, entry)
         wanted = work.replacement.client_oid if work.replacement is not None else None
         outcome = self._desk.journal.admit_work(

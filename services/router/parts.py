@@ -105,7 +105,7 @@ class Parts:
             threading.Thread(target=self._part, args=(run,), name=f"{part}-{self._desk.account}", daemon=True)
             for part, run in runs.items()
         ]
-        self._desk.guarded(self._intake.run_pending)
+        self._part(self._intake.run_pending)
         for thread in threads:
             thread.start()
         self._desk.stop.wait()

@@ -8,12 +8,14 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from tickrouter import logs
 from tickrouter.bus.journal import Admission, Leaving
 from tickrouter.bus.permits import Grant
 from tickrouter.bus.worklists import Entry
 from tickrouter.core import order_life
 from tickrouter.core.facts import Deferred, Denied, Forgotten, Sending
 from tickrouter.core.order_events import first_event
+from tickrouter.errors import StorageError
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.order import Order, Status
@@ -22,6 +24,7 @@ from tickrouter.venues.request import Request
 from .desk import Desk
 from .guard import Guard
 from .sender import DENIALS, Sender, Task, deadline_ms
+from .venue_link import Stopped
 
 _MS = 1_000_000
 TOGETHER = 8
@@ -49,6 +52,7 @@ class Places:
         self._desk = desk
         self._sender = sender
         self._guard = guard
+        self._log = logs.get("places")
 
     def take(self, arrived: list[tuple[Entry, Command]], forget_before_ms: int) -> Iterator[Task]:
         """Admit places that came together, in their order, or deny them with the reason.
@@ -60,16 +64,32 @@ class Places:
         for entry, command in arrived:
             now = self._desk.clock.now()
             order = _order(entry, command, self._desk.router.ttl_ms)
-            first, denial = self._first_step(entry, command, order, now)
-            leaves = first.status is Status.PENDING_NEW and self._sender.is_free_for(first)
-            if leaves:
-                together.append(self._sign(entry, command, first, now))
-            if not leaves or len(together) == TOGETHER or self._guard.counts_orders:
+            first, denial, signed = self._prepared(entry, command, order, now)
+            if signed is not None:
+                together.append(signed)
+            if signed is None or len(together) == TOGETHER or self._guard.counts_orders:
                 yield from self._send_at_once(together, forget_before_ms)
                 together = []
-            if not leaves:
+            if signed is None:
                 self._admit(entry, command, first, denial, now, forget_before_ms)
         yield from self._send_at_once(together, forget_before_ms)
+
+    def _prepared(
+        self, entry: Entry, command: Command, order: Order, now: int
+    ) -> tuple[Order, Reason | None, _Signed | None]:
+        """The order's first step, why it is denied, and its request if it leaves at once.
+
+        A fault of ours denies it: nothing was written or sent, and those behind it are served.
+        """
+        try:
+            first, denial = self._first_step(entry, command, order, now)
+            leaves = first.status is Status.PENDING_NEW and self._sender.is_free_for(first)
+            return first, denial, self._sign(entry, command, first, now) if leaves else None
+        except (StorageError, Stopped):
+            raise
+        except Exception as error:
+            self._log.exception("a place failed", command=command.id)
+            return order_life.apply(order, Denied(fault(error)), now).order, fault(error), None
 
     def _admit(
         self, entry: Entry, command: Command, first: Order, denial: Reason | None, now: int, forget_before_ms: int
@@ -105,7 +125,7 @@ class Places:
         answers = self._desk.journal.admit_sending(
             [signed.leaving for signed in together],
             forget_before_ms=forget_before_ms,
-            meanwhile=partial(venue.ready, together[0].request),
+            meanwhile=partial(venue.ready, together[0].request) if len(together) == 1 else None,
         )
         found = [
             self._sending(signed, outcome, venue.permits.granted(signed.wanted, answer), forget_before_ms)
@@ -177,6 +197,11 @@ class Places:
         lane = self._desk.lane(command.client_oid or "")
         if lane is not None and lane.order.command == command.id and lane.order.status is Status.PENDING_NEW:
             self._sender.place(lane)
+
+
+def fault(error: Exception) -> Reason:
+    """Why a command is denied that the program itself failed at."""
+    return Reason("fault", f"{type(error).__name__}: {error}"[:300])
 
 
 def _order(entry: Entry, command: Command, default_ttl_ms: int) -> Order:

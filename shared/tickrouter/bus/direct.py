@@ -91,7 +91,7 @@ class Direct:
             raise
 
     def leave(self, script: Script, keys: list[str], args: list[Part]) -> None:
-        """Run a script whose answer nobody needs: it is read, and dropped, before the thread's next call.
+        """Run a script whose answer nobody needs: it is read, and dropped, behind the next calls.
 
         Raises:
             RedisForgot, redis.RedisError: as `call`, of what is known at once.

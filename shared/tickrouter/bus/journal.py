@@ -27,7 +27,7 @@ from tickrouter.core.recovery import Findings
 from tickrouter.errors import LeaseLost, RedisForgot, StorageError
 from tickrouter.model.account import Balance
 from tickrouter.model.event import Event
-from tickrouter.model.order import Order
+from tickrouter.model.order import Order, Status
 
 Admission = Literal["ADMITTED", "REPEAT", "DUPLICATE", "HALTED", "AGE"]
 StepOutcome = Literal["DONE", "REPEAT", "CONFLICT", "HALT", "AGE", "CANCEL"]
@@ -122,7 +122,7 @@ class Journal(WorkLists):
         return self._admit(entry, order.command, *self._place(order, event), forget_before_ms)
 
     def admit_sending(
-        self, leaving: Sequence[Leaving], *, forget_before_ms: int, meanwhile: Meanwhile
+        self, leaving: Sequence[Leaving], *, forget_before_ms: int, meanwhile: Meanwhile | None
     ) -> list[tuple[Admission, Any]]:
         """Admit places whose requests are signed already, all in one write, each with the call that takes its permits.
 
@@ -175,6 +175,7 @@ class Journal(WorkLists):
             "kind": "place",
             "client_oid": order.client_oid,
             "is_open": not order.is_done,
+            "sends": order.status is Status.PENDING_NEW,
             "fields": _flat(order_hash.to_hash(order)),
             "event": _split(event),
         }

@@ -10,6 +10,8 @@ from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeout
 
 _CHUNK = 16 * 1024
+_MOST_UNREAD = 64
+"""Answers that may wait for others to be read; then they are."""
 _MORE = object()
 """What the parser says while an answer is not whole."""
 
@@ -46,7 +48,9 @@ class Line:
             raise RedisConnectionError(f"writing to Redis: {error}") from error
 
     def leave(self, packed: bytes) -> None:
-        """Send one command whose answer is passed over when the next ones are read; errors as `send`."""
+        """Send one command whose answer is passed over when others are read; errors as `send` and `answers`."""
+        if self._unread == _MOST_UNREAD:
+            self.answers(0)
         self.send(packed)
         self._unread += 1
 

@@ -90,6 +90,7 @@ class Permits:
         self._latest: dict[int, tuple[Grant, float]] = {}
         self._held = int(held * _MICROS)
         self._known: dict[str, _Needs] = {}
+        self._windows: dict[tuple[Part, ...], tuple[Claim, ...]] = {}
         self._mark = secrets.token_hex(4)
         self._count = count()
 
@@ -225,7 +226,9 @@ class Permits:
         numbers: list[Part] = []
         for claim in wanted:
             numbers += [claim.usable, int(claim.rule.interval * _MICROS), claim.weight]
+        # One tuple for all endpoints of the same windows: their last permits are kept by it.
+        wanted = self._windows.setdefault((*keys[2:], *numbers), wanted)
         if len(self._known) > 1000:
             self._known.clear()
-        self._known[endpoint] = wanted, keys, numbers
-        return self._known[endpoint]
+        found = self._known[endpoint] = wanted, keys, numbers
+        return found

@@ -202,7 +202,7 @@ def _check_plain(name: str, value: Any, depth: int = 0) -> None:
             raise InvalidValue(name, "a key in it is no text")
         for inner in (*value, *value.values()):
             _check_plain(name, inner, depth + 1)
-    elif isinstance(value, list | tuple):
+    elif type(value) in (list, tuple):  # msgpack's own extension types are tuples by inheritance
         for inner in value:
             _check_plain(name, inner, depth + 1)
     elif (defect := _defect(value)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +98,8 @@ class LeanAdapter(HTTPAdapter):
     def _pool(self, origin: str, request: Request) -> Any:
         prepared = requests.Request(request.method, request.url).prepare()
         found: Any = self.get_connection_with_tls_context(prepared, verify=True)
+        trust: Any = self.cert_verify
+        trust(found, request.url, os.environ.get("REQUESTS_CA_BUNDLE") or True, None)
         self._pools[origin] = found
         return found
 

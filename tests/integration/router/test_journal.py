@@ -168,6 +168,16 @@ def test_a_halted_account_takes_no_order(redis: Redis, journal: Journal, account
     assert journal.open_orders() == []
 
 
+def test_a_halt_does_not_keep_out_an_order_that_may_have_been_sent(
+    redis: Redis, journal: Journal, account: Account
+) -> None:
+    redis.set(journal.keys.halt, "halt:me:test")
+    order = an_order(account)
+    doubtful = order_life.apply(replace(order, step=0), facts.Forgotten(order.created), order.created).order
+    assert admit(journal, redis, doubtful) == "ADMITTED"
+    assert journal.open_orders() == [doubtful]
+
+
 def test_the_last_look_before_a_request_leaves(redis: Redis, journal: Journal, account: Account) -> None:
     far = int(time.time() * 1000) + 60_000
     for number, (prepare, outcome) in enumerate(

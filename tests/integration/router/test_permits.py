@@ -259,3 +259,14 @@ def test_a_server_that_was_taken_back_is_noticed_by_whoever_was_granted_more(tmp
     finally:
         redis.close()
         server.stop()
+
+
+def test_permits_whose_answer_was_lost_are_granted_again_to_the_same_request(redis: Redis, unique: str) -> None:
+    rule = Rule("second", 1, 60.0, PLACE, use=1.0)
+    mine = permits(redis, unique, rule)
+    mine.prepare()
+    grant, (script, keys, args) = mine.asking(PLACE)
+    assert [script.call(redis, keys, args) for _ in range(2)] == [0, 0]
+    assert isinstance(mine.take(PLACE), float)
+    mine.give_back(grant)
+    assert isinstance(mine.take(PLACE), float)

@@ -91,6 +91,7 @@ def test_money_is_a_positive_plain_text(field: str, value: Any) -> None:
         ({"tags": []}, "tags"),
         ({"tags": {"a": float("nan")}}, "tags"),
         ({"tags": {"a": msgpack.Timestamp(1)}}, "tags"),
+        ({"tags": {"a": msgpack.ExtType(5, b"x")}}, "tags"),
         ({"tags": {"a": 1 << 64}}, "tags"),
         ({"tags": {"a": "\ud800"}}, "tags"),
         ({"options": {"a": [[[[[[[[[[1]]]]]]]]]]}}, "options"),

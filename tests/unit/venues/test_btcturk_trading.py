@@ -108,6 +108,7 @@ def test_a_market_buy_sends_its_quote_amount() -> None:
         ({"side": "s", "type": "market", "price": None, "amount": None, "quote_amount": Decimal(1)}, "unit"),
         ({"options": {"post_only": True}}, "options"),
         ({"reduce_only": True}, "options"),
+        ({"contract": Contract("btcturk", "btc", "usdt", "perp")}, "contract"),
     ],
 )
 def test_what_the_venue_has_not_is_said_before_anything_is_sent(changes: dict[str, Any], kind: str) -> None:

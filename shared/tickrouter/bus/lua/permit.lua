@@ -28,7 +28,11 @@ for i = 3, #KEYS do
     if until_free > wait then wait = until_free end
   end
 end
-if wait > 0 then return wait end
+if wait > 0 then
+  -- Its own permits are among them: the answer to this very call was lost, and it was sent again.
+  if KEYS[3] and redis.call('ZSCORE', KEYS[3], ARGV[1] .. ':1') then return 0 end
+  return wait
+end
 for i = 3, #KEYS do
   local interval, weight = tonumber(ARGV[3 * i - 4]), tonumber(ARGV[3 * i - 3])
   for n = 1, weight do redis.call('ZADD', KEYS[i], now + held + interval, ARGV[1] .. ':' .. n) end

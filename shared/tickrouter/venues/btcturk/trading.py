@@ -61,6 +61,8 @@ class BtcturkTrading:
             raise CannotDo("options", f"BTCTurk has no options; found {', '.join(sorted(command.options))}")
         if command.leverage is not None or command.reduce_only:
             raise CannotDo("options", "BTCTurk is a spot venue: no leverage, no reduce_only")
+        if command.contract is not None and command.contract.product != "spot":
+            raise CannotDo("contract", f"BTCTurk is a spot venue and does not list {command.contract}")
         kind = f"{command.type}_{'buy' if command.side == 'b' else 'sell'}"
         by_quote = kind in self._card.capabilities.quote_amount
         if by_quote and command.quote_amount is None:
