@@ -161,6 +161,7 @@ class Parts:
             status=Status.IN_DOUBT,
             stamp=self._desk.epoch.opened_ms * _MS,
             step=order.step + 1,
+            cancel_sent=False,
             reason=Reason("redis_forgot", "known to MongoDB's copy only"),
             fact="redis forgot",
             updated=now,

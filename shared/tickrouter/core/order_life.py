@@ -249,7 +249,8 @@ def _decided(order: Order, fact: Fact) -> Order:
         case facts.Forgotten(stamp):
             wanted = order.replacement
             wanted = replace(wanted, forgotten_at=stamp) if wanted is not None else None
-            doubtful = replace(order, status=_DOUBT, stamp=stamp, replacement=wanted)
+            # Nor does anybody know whether a cancel that was sent has arrived: an order that is there gets another.
+            doubtful = replace(order, status=_DOUBT, stamp=stamp, replacement=wanted, cancel_sent=False)
             return replace(doubtful, reason=Reason("redis_forgot"), fact="redis forgot")
         case facts.Absent(evidence):
             return replace(order, status=_NEVER, reason=Reason("absent", evidence), fact="absent")

@@ -164,6 +164,18 @@ def test_a_find_after_never_placed_is_adopted_with_an_alarm() -> None:
     assert found.events[-1].alarm == "late_find"
 
 
+def test_a_cancel_that_redis_forgot_is_sent_again_if_the_order_shows_itself() -> None:
+    order = an_order(status=Status.NEW, stamp=NOW, exchange_oid="77")
+    for fact in (
+        facts.CancelAsked("c2"),
+        facts.CancelSending(),
+        facts.Forgotten(NOW),
+        facts.Seen(at_venue(), "reconciliation"),
+    ):
+        order = order_life.apply(order, fact, NOW).order
+    assert (order.status, order.cancel_requested, order.cancel_sent) == (Status.NEW, "c2", False)
+
+
 def test_a_row_that_is_not_in_the_table_raises() -> None:
     with pytest.raises(IllegalTransition):
         lived(facts.Absent("nowhere"))
@@ -254,6 +266,12 @@ class AnyInterleaving(RuleBasedStateMachine):
     def at_most_one_final_status_but_for_the_legal_revision(self) -> None:
         revisions = {Status.NEVER_PLACED, Status.CANCELED}
         assert all(status in revisions for status in self.finals[:-1])
+
+    @invariant()
+    def a_cancel_that_was_sent_is_waited_for(self) -> None:
+        # Otherwise it would be sent by nobody again, and its command would have no outcome.
+        if self.order.status in (Status.NEW, Status.PARTIALLY_FILLED, Status.IN_DOUBT):
+            assert not self.order.cancel_sent
 
     @invariant()
     def doubt_ends_by_a_venue_fact_only(self) -> None:
