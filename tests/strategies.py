@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -54,6 +55,19 @@ PLAIN = st.recursive(
 MAPS = st.dictionaries(TEXTS, PLAIN, max_size=3)
 """What tags and options may hold."""
 
+OID = "0123456789abcdef" * 2
+PLACE: dict[str, Any] = {
+    "id": "c-1",
+    "action": "place",
+    "account": "btcturk/main",
+    "contract": "btcturk/btc.try",
+    "side": "b",
+    "type": "limit",
+    "price": "1000",
+    "amount": "0.001",
+    "client_oid": OID,
+}
+"""A limit order as it goes onto the queue."""
 PLACES = st.builds(
     Command,
     id=IDS,

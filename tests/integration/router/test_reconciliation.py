@@ -25,7 +25,7 @@ from tickrouter.history.connection import database, ensure_indexes
 from tickrouter.history.outbox import store_orders
 from tickrouter.model.account import Account
 from tickrouter.model.ids import default_mark
-from tickrouter.model.order import Status
+from tickrouter.model.order import Order, Status
 
 
 def order_by_hand(venue: Simulation, client_id: str, *, side: str = "buy", price: str = "90", amount: str = "1") -> str:
@@ -164,19 +164,25 @@ def take_back(server: Server, copy: Path) -> None:
     server.start()
 
 
+def forgotten_place(router: Routing, redis: Server, folder: Path, price: str, amount: str) -> tuple[str, str, Order]:
+    """Place an order, and take Redis back to before; its command, its client id, and the order as it was."""
+    router.start()
+    router.wait(router.place("b", "90", "1"), "New")
+    shutil.copytree(folder / "redis/appendonlydir", folder / "copy")
+    command, oid = uuid.uuid4().hex, uuid.uuid4().hex
+    router.place("b", price, amount, id=command, client_oid=oid)
+    sent = router.wait(oid, "New")
+    router.kill()
+    take_back(redis, folder / "copy")
+    router.start()
+    return command, oid, sent
+
+
 def test_a_place_that_redis_forgot_and_its_sender_repeats_is_looked_for_first(
     venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
 ) -> None:
     with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **SHORT) as router:
-        router.start()
-        router.wait(router.place("b", "90", "1"), "New")
-        shutil.copytree(tmp_path / "redis/appendonlydir", tmp_path / "copy")
-        command, oid = uuid.uuid4().hex, uuid.uuid4().hex
-        router.place("b", "91", "1", id=command, client_oid=oid)
-        sent = router.wait(oid, "New")
-        router.kill()
-        take_back(orders_redis, tmp_path / "copy")
-        router.start()
+        command, oid, sent = forgotten_place(router, orders_redis, tmp_path, "91", "1")
         assert router.order(oid) is None
         router.place("b", "91", "1", id=command, client_oid=oid)
         again = router.wait(oid, "New", timeout=20)
@@ -188,15 +194,7 @@ def test_a_place_that_is_repeated_after_its_first_order_was_told_as_foreign_is_t
     venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
 ) -> None:
     with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **SHORT) as router:
-        router.start()
-        router.wait(router.place("b", "90", "1"), "New")
-        shutil.copytree(tmp_path / "redis/appendonlydir", tmp_path / "copy")
-        command, oid = uuid.uuid4().hex, uuid.uuid4().hex
-        router.place("b", "100", "2", id=command, client_oid=oid)
-        sent = router.wait(oid, "New")
-        router.kill()
-        take_back(orders_redis, tmp_path / "copy")
-        router.start()
+        command, oid, sent = forgotten_place(router, orders_redis, tmp_path, "100", "2")
         # What leaves shows that the look through the venue is over.
         router.wait(router.place("b", "92", "1"), "New", timeout=20)
         assert [event.exchange_oid for event in router.events() if event.type == "foreign"] == [sent.exchange_oid]

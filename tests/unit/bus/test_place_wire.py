@@ -8,23 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import JUNK, PLACES
+from tests.strategies import JUNK, PLACE, PLACES
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.bus.place_wire import plain_place
 from tickrouter.errors import InvalidValue, Unreadable
 from tickrouter.model.command import Command
 
-PLAIN: dict[str, Any] = {
-    "id": "c-1",
-    "action": "place",
-    "account": "btcturk/main",
-    "contract": "btcturk/btc.try",
-    "side": "b",
-    "type": "limit",
-    "price": "1000",
-    "amount": "0.001",
-    "client_oid": "0123456789abcdef" * 2,
-}
 NEAR = st.sampled_from(
     ["0", "0.0", "1", "00012.50", "1e3", "-1", " 1", "1\n", "limit", "market", "stop_limit", "place"]
 )
@@ -39,7 +28,7 @@ def carefully(data: bytes) -> Command | None:
 
 
 def test_a_place_without_anything_special_is_read() -> None:
-    assert plain_place(pack_map(PLAIN)) == Command.from_wire(PLAIN)
+    assert plain_place(pack_map(PLACE)) == Command.from_wire(PLACE)
 
 
 @given(PLACES)
@@ -48,19 +37,19 @@ def test_both_ways_agree_on_places(command: Command) -> None:
     assert found is None or found == command
 
 
-@given(st.dictionaries(st.sampled_from([*PLAIN, "quote_amount", "stop_price", "tags", "x"]), NEAR | JUNK, max_size=4))
+@given(st.dictionaries(st.sampled_from([*PLACE, "quote_amount", "stop_price", "tags", "x"]), NEAR | JUNK, max_size=4))
 def test_what_the_careful_way_refuses_the_quick_way_does_not_take(changes: dict[str, Any]) -> None:
     try:
-        data = pack_map(PLAIN | changes)
+        data = pack_map(PLACE | changes)
     except (ValueError, OverflowError, RecursionError, TypeError):
         return
     found = plain_place(data)
     assert found is None or found == carefully(data)
 
 
-@pytest.mark.parametrize("field", sorted(PLAIN))
+@pytest.mark.parametrize("field", sorted(PLACE))
 def test_a_place_that_lacks_something_is_left_to_the_careful_way(field: str) -> None:
-    assert plain_place(pack_map({name: value for name, value in PLAIN.items() if name != field})) is None
+    assert plain_place(pack_map({name: value for name, value in PLACE.items() if name != field})) is None
 
 
 @given(st.binary(max_size=200))

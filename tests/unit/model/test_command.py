@@ -10,23 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import JUNK, MAPS, PLACES
+from tests.strategies import JUNK, MAPS, OID, PLACE, PLACES
 from tickrouter.bus.codec import pack_map, unpack_map
 from tickrouter.errors import InvalidValue, Unreadable
 from tickrouter.model.command import Command
-
-OID = "0123456789abcdef" * 2
-PLACE: dict[str, Any] = {
-    "id": "c-1",
-    "action": "place",
-    "account": "btcturk/main",
-    "contract": "btcturk/btc.try",
-    "side": "b",
-    "type": "limit",
-    "price": "1000",
-    "amount": "0.001",
-    "client_oid": OID,
-}
 
 
 def place(**changes: Any) -> dict[str, Any]:
