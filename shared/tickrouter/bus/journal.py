@@ -231,7 +231,8 @@ class Journal(WorkLists):
         if change.child is not None:
             names.append(keys.order(change.child.client_oid))
             fields = order_hash.to_hash(change.child)
-            body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields)}
+            told = body["events"].pop()
+            body["child"] = {"client_oid": change.child.client_oid, "fields": _flat(fields), "event": told}
         outcome: StepOutcome = self._write("step", names, [_raw(_without_none(body))])
         return outcome
 

@@ -119,7 +119,7 @@ class IllegalTransition(TickrouterError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a fact comes to: the order after it, and the events to publish in the same step."""
+    """What a fact comes to: the order after it, and the events to publish in the same step, the child's last."""
 
     before: Order
     order: Order

@@ -23,7 +23,7 @@ from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.fill import Fill
-from tickrouter.model.order import Order, Status
+from tickrouter.model.order import Order, Replacement, Status
 
 
 @pytest.fixture
@@ -151,6 +151,27 @@ def test_the_same_command_twice_is_one_order(redis: Redis, journal: Journal, acc
     assert [event.type for event in events(redis, journal)] == ["epoch", "order", "command_denied"]
     assert redis.xlen(journal.keys.orders) == 0
     assert journal.claim(pending=True) == []
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_child_is_told_of_only_by_the_step_that_writes_it(
+    redis: Redis, journal: Journal, account: Account, is_known: bool
+) -> None:
+    parent, child = an_order(account), an_order(account, "b" * 32)
+    admit(journal, redis, parent)
+    wanted = Replacement(child.client_oid, "c-amend", Decimal("0.00000082"))
+    change = order_life.apply(parent, facts.CancelAsked("c-amend", wanted), 1)
+    assert change.child is not None
+    if is_known:
+        # Redis had forgotten it, and the venue showed it before its parent's end.
+        adopted = replace(child, status=Status.NEW, exchange_oid="78")
+        assert journal.adopt(adopted, (order_events.first_event(adopted, 1),))
+    assert journal.step(change) == "DONE"
+    told = [event.status for event in events(redis, journal) if event.client_oid == child.client_oid]
+    assert told == ["New" if is_known else "PendingNew"]
+    found = read_order(redis, str(account), child.client_oid)
+    assert found is not None
+    assert found.status == told[-1]
 
 
 def test_a_halted_account_takes_no_order(redis: Redis, journal: Journal, account: Account) -> None:

@@ -8,7 +8,7 @@
 -- KEYS[9] halt:{account}        string
 -- ARGV[3] msgpack: step, client_oid, fields, unset, events, open (true, false or nil), exchange_oid, watch (deadline, or
 --         false to end it), guard (deadline in ms: the last look before a request leaves),
---         child {client_oid, fields}
+--         child {client_oid, fields, event}
 -- Returns {outcome, rev}: DONE, REPEAT (already written), CONFLICT, or of the guard HALT, AGE, CANCEL.
 local a = cmsgpack.unpack(ARGV[3])
 local at = tonumber(redis.call('HGET', KEYS[3], 'step') or -1)
@@ -30,12 +30,15 @@ if a.open == false then redis.call('SREM', KEYS[4], a.client_oid) end
 if a.exchange_oid then redis.call('HSET', KEYS[7], a.exchange_oid, a.client_oid) end
 if a.watch then redis.call('ZADD', KEYS[8], a.watch, a.client_oid) end
 if a.watch == false then redis.call('ZREM', KEYS[8], a.client_oid) end
+local function say(event)
+  event.events, event.fills = KEYS[5], KEYS[6]
+  publish(event)
+end
+for _, event in ipairs(a.events) do say(event) end
+-- A child that was adopted before its parent's end was known is there, and has been told of.
 if a.child and redis.call('EXISTS', KEYS[10]) == 0 then
   redis.call('HSET', KEYS[10], unpack(a.child.fields))
   redis.call('SADD', KEYS[4], a.child.client_oid)
-end
-for _, event in ipairs(a.events) do
-  event.events, event.fills = KEYS[5], KEYS[6]
-  publish(event)
+  say(a.child.event)
 end
 return written('DONE')
