@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from tickrouter import logs
 from tickrouter.bus.controls import RUN, outbox_length, read_halt, read_risk
 from tickrouter.core.risk import changed
@@ -27,6 +29,8 @@ class Controls:
         self._halt = told_halt
         self._rules: dict[str, str] = {}
         self._outbox_alarm = False
+        self._lock = threading.Lock()
+        desk.tell_of_halt = self._look_at_halt
         self._log = logs.get("controls")
 
     @property
@@ -45,17 +49,23 @@ class Controls:
 
     def _look(self, at_outbox: bool) -> None:
         name = str(self._desk.account)
-        halt = read_halt(self._desk.redis, name)
-        if halt != self._halt:
-            self._halt = halt
-            _, _, rest = halt.partition(":")
-            self._log.warning("halted" if halt != RUN else "resumed", said=rest)
-            self._tell(Event(self._desk.account, "halt", self._desk.clock.now(), fact=halt))
+        self._look_at_halt()
         rules = read_risk(self._desk.redis, name)
         if rules != self._rules:
             self._take_rules(rules)
         if at_outbox:
             self._look_at_outbox(outbox_length(self._desk.redis, name))
+
+    def _look_at_halt(self) -> None:
+        """Also called before an order is denied by a halt: a halt that did something is told, however short it was."""
+        with self._lock:
+            halt = read_halt(self._desk.redis, str(self._desk.account))
+            if halt == self._halt:
+                return
+            self._halt = halt
+            _, _, rest = halt.partition(":")
+            self._log.warning("halted" if halt != RUN else "resumed", said=rest)
+            self._tell(Event(self._desk.account, "halt", self._desk.clock.now(), fact=halt))
 
     def _take_rules(self, rules: dict[str, str]) -> None:
         limits = self._desk.config.risk.limits

@@ -75,6 +75,8 @@ class Desk:
         self._alarms = alarms
         self.failure: Exception | None = None
         self.listeners: list[Callable[[Lane, Change], None]] = []
+        self.tell_of_halt: Callable[[], None] = _nothing
+        """Tells of a halt that was not told yet."""
         self.counts: dict[str, int] = {}
         self._lanes: dict[str, Lane] = {}
         self._by_exchange_oid: dict[str, Lane] = {}
@@ -269,3 +271,7 @@ def _sort(group: dict[str, Lane], lane: Lane, belongs: bool) -> None:
         group[lane.order.client_oid] = lane
     else:
         group.pop(lane.order.client_oid, None)
+
+
+def _nothing() -> None:
+    """Until somebody follows the halt."""

@@ -170,6 +170,8 @@ class Places:
         self._desk.count("denied")
         now = self._desk.clock.now()
         journal = self._desk.journal
+        if outcome == "HALTED":
+            self._desk.tell_of_halt()
         if outcome in DENIALS:
             denied = order_life.apply(replace(order, step=0), Denied(DENIALS[outcome]), now).order
             outcome = journal.admit_place(entry, denied, first_event(denied, now), forget_before_ms=forget_before_ms)

@@ -156,6 +156,8 @@ class Sender:
         stamp = venue.clock.stamp()
         request = venue.adapter.place(lane.order, stamp)
         outcome = lane.apply(Sending(stamp, request.digest), guard_ms=deadline_ms(lane.order))
+        if outcome == "HALT":
+            self._desk.tell_of_halt()
         if outcome in DENIALS:
             lane.apply(Denied(DENIALS[outcome]))
         elif outcome == "CANCEL":
