@@ -11,10 +11,9 @@ from tickrouter.errors import InvalidValue
 from tickrouter.model.account import Account
 from tickrouter.model.command import ID, OID, Command, OrderSide, OrderType
 from tickrouter.model.contract import Contract
-from tickrouter.model.money import SHORT
+from tickrouter.model.money import positive
 
 _Oid = Annotated[str, msgspec.Meta(pattern="^" + OID)]
-_Number = Annotated[str, msgspec.Meta(pattern="^" + SHORT)]
 
 
 class _Place(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,10 +24,10 @@ class _Place(msgspec.Struct, forbid_unknown_fields=True):
     side: OrderSide
     type: OrderType
     client_oid: _Oid
-    price: _Number | None = None
-    amount: _Number | None = None
-    quote_amount: _Number | None = None
-    stop_price: _Number | None = None
+    price: str | None = None
+    amount: str | None = None
+    quote_amount: str | None = None
+    stop_price: str | None = None
 
 
 _decode = msgspec.msgpack.Decoder(_Place).decode
@@ -39,10 +38,10 @@ def plain_place(data: bytes) -> Command | None:
     try:
         wire = _decode(data)
         given: dict[str, Any] = {
-            "price": _number(wire.price),
-            "amount": _number(wire.amount),
-            "quote_amount": _number(wire.quote_amount),
-            "stop_price": _number(wire.stop_price),
+            "price": _number("price", wire.price),
+            "amount": _number("amount", wire.amount),
+            "quote_amount": _number("quote_amount", wire.quote_amount),
+            "stop_price": _number("stop_price", wire.stop_price),
         }
         return Command(
             wire.id,
@@ -58,15 +57,5 @@ def plain_place(data: bytes) -> Command | None:
         return None
 
 
-def _number(text: str | None) -> Decimal | None:
-    """Above zero.
-
-    Raises:
-        InvalidValue: it is zero.
-    """
-    if text is None:
-        return None
-    number = Decimal(text)
-    if not number:
-        raise InvalidValue("number", "is zero")
-    return number
+def _number(name: str, text: str | None) -> Decimal | None:
+    return None if text is None else positive(name, text)

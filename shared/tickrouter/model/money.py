@@ -14,9 +14,8 @@ MAX_PLACES = 18
 """Most decimal places that an order's price or amount may have; an average may have more."""
 _MAX_LENGTH = 64
 _LEAST_EXPONENT = -60
-SHORT = r"[0-9]{1,15}(\.[0-9]{1,15})?\Z"
-"""Form of numbers that need no further look: almost all."""
-_SHORT = re.compile(SHORT)
+_SHORT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?\Z")
+"""Texts that need no further look: almost all."""
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 
 

@@ -9,8 +9,8 @@
 -- KEYS[10..] order:{account}:<id>  hash    the new order, or the orders that a cancel marks; behind those of an amend
 --                                          the order that is to be new (`wanted` = 1)
 -- ARGV[3] entry id; ARGV[4] command id; ARGV[5] its time in ms; ARGV[6] time in ms before which ids are dropped now and then
--- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), client_oid, fields, is_open, sends (it may leave: not while halted), event, work, wanted; deadline in ms
---         of a place whose request leaves at once
+-- ARGV[7] msgpack: kind ('place', 'work' or 'refused'), client_oid, fields, is_open, sends (it may leave:
+--         not while halted), event, work, wanted; deadline in ms of a place whose request leaves at once
 -- Returns {outcome, rev}: ADMITTED, REPEAT; or with nothing written DUPLICATE (the client id is taken), HALTED, AGE.
 local a = cmsgpack.unpack(ARGV[7])
 local function done(outcome)
