@@ -24,17 +24,30 @@ from tickrouter.history.columns import Array, Column, Columns, empty_column
 from tickrouter.history.names import LEVEL, TEXTS, WHOLE
 
 FORM: Final = "1"
-ROWS: Final = 16_000
-"""Rows of a full chunk: 128,000 bytes a column, just below what the C library fetches from the system each time."""
+ROWS: Final = 64_000
+"""Rows of a full chunk at most: enough that a whole reading is decompressing, and not Python's small calls."""
+CELLS: Final = 1_200_000
+"""Numbers of a full chunk at most: ten million bytes even if nothing could be made narrower or compressed."""
 _NS_PER_MS = 1_000_000
 _MOST_DIGITS = 15
 _SAMPLE = 64
-_SMALL: Final = ("zstd", -1)
-"""A sixth more bytes than level 1 at five columns, a tenth at 23, and read in three quarters of the time."""
+_FIELDS = 8
 _FAST: Final = ("lz4", None)
-"""Of the deeper levels, which are most of a deep record: a quarter more bytes in all, read in half the time."""
+"""A fifth to a quarter more bytes than zstd, read in half the time."""
+_SMALL: Final = ("zstd", -1)
+"""Of the best level where there are deeper ones: those take enough bytes."""
 _RUNNING = frozenset({"time", "exchange_time", "n", "sequence"})
 """Columns whose neighbours differ less than their values: stored as differences."""
+
+
+def rows_of_chunk(levels: int) -> int:
+    """How many rows fill a chunk whose rows have so many levels, both sides counted."""
+    return max(1, min(ROWS, CELLS // cells(levels)))
+
+
+def cells(levels: int) -> int:
+    """Numbers of a row with so many levels, both sides counted."""
+    return 2 * levels + _FIELDS
 
 
 class Payloads(NamedTuple):
@@ -48,7 +61,7 @@ def encode(columns: Columns) -> Payloads:
     """The payloads of some rows; every column of the kind has to be there."""
     deep = [name for name in columns.columns if is_deep(name)]
     top = [name for name in columns.columns if not is_deep(name)]
-    return Payloads(_payload(columns, top, _SMALL), _payload(columns, deep, _FAST) if deep else None)
+    return Payloads(_payload(columns, top, _SMALL if deep else _FAST), _payload(columns, deep, _FAST) if deep else None)
 
 
 def is_deep(name: str) -> bool:

@@ -9,12 +9,11 @@ from pymongo import ASCENDING
 from pymongo.database import Database
 
 from tickrouter.errors import InvalidValue
+from tickrouter.history import chunks as codec
 from tickrouter.history.columns import Columns, EntryId, from_records
 from tickrouter.history.connection import Document
 from tickrouter.history.documents import ARCHIVED_PERIOD, COLLECTIONS, KINDS, document_id, from_document
 
-_MOST_CELLS = 1_200_000
-"""Numbers in a chunk: deep books have fewer rows."""
 _MOST_REFUSED = 1_000
 _HEAD = frozenset({"_id", "contract", "time", "at", "ms", "n", "exchange_time"})
 _NS_PER_MS = 1_000_000
@@ -65,8 +64,8 @@ class Packable:
             query["_id"] = {"$nin": list(self._refused)}
         with self._db[COLLECTIONS[self._kind]].find(query).sort("time", ASCENDING) as found:
             for document in found:
-                cells += 2 * (len(document.get("bids", ())) + len(document.get("asks", ()))) + 8
-                if len(selection.documents) == self._rows or (cells > _MOST_CELLS and selection.documents):
+                cells += codec.cells(len(document.get("bids", ())) + len(document.get("asks", ())))
+                if len(selection.documents) == self._rows or (cells > codec.CELLS and selection.documents):
                     selection.is_full = True
                     break
                 if self._is_through(document, through) and self._is_fit(document):
