@@ -26,7 +26,7 @@ from tickrouter.core.order_life import Change
 from tickrouter.errors import AmbiguousError, DefiniteError, StorageError, VenueError, is_retryable
 from tickrouter.model.event import Reason
 from tickrouter.model.order import Order, Status
-from tickrouter.transport.http import Sent
+from tickrouter.transport.http import Slow
 from tickrouter.venues.request import Request
 
 from .desk import Desk
@@ -43,8 +43,8 @@ DENIALS = {"HALT": _HALT, "HALTED": _HALT, "AGE": Reason("age", "older than its 
 """Why an order is denied, by the word with which a script forbade it."""
 
 
-Task = Callable[[Sent], None]
-"""Sends one order in the caller's thread; calls what it is given as soon as the request has left."""
+Task = Callable[[Slow | None], None]
+"""Sends one order in the caller's thread; calls what it is given if the venue's answer takes its time."""
 
 
 class Sender:
@@ -167,13 +167,13 @@ class Sender:
             return
         self._post(lane, request, grant)
 
-    def _post(self, lane: Lane, request: Request, grant: Grant, sent: Sent = lambda: None) -> None:
+    def _post(self, lane: Lane, request: Request, grant: Grant, slow: Slow | None = None) -> None:
         """Send what is journaled as about to leave, and journal what comes of it."""
         venue = self._desk.venue
         # Without an answer the permits stay taken for as long as the request may still reach the venue.
         returned: Grant | None = None
         try:
-            answer = venue.exchange(request, sent)
+            answer = venue.exchange(request, slow)
             returned = grant
             fact: Fact = Accepted(venue.read(request, answer, venue.adapter.read_placed))
         except DefiniteError as error:

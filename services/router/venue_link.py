@@ -12,7 +12,7 @@ from tickrouter import logs
 from tickrouter.bus.permits import Grant, Permits
 from tickrouter.clock import Clock
 from tickrouter.errors import DefiniteError, StorageError
-from tickrouter.transport.http import HttpClient, Sent
+from tickrouter.transport.http import HttpClient, Slow
 from tickrouter.venues.request import Answer, Request
 from tickrouter.venues.trading import TradingAdapter
 
@@ -24,6 +24,8 @@ Read = Callable[[Answer], T]
 
 RETURN_AFTER = 0.002
 """Seconds by which a return waits: the answer itself is journaled first."""
+MOST_RETURNS = 100
+"""Most permits returned in one write."""
 LONGEST_WAIT = 0.25
 """Seconds after which a wait for permits looks again whether it is still wanted."""
 COOLDOWN = 1.0
@@ -96,13 +98,13 @@ class VenueLink:
         """Have at hand what `exchange` needs for this very request, if the calling thread sends it."""
         self._http.ready(request)
 
-    def exchange(self, request: Request, sent: Sent = lambda: None) -> Answer:
-        """Send a signed request once; `sent` is called when it has left.
+    def exchange(self, request: Request, slow: Slow | None = None) -> Answer:
+        """Send a signed request once; `slow` is called if its answer takes its time.
 
         Raises:
             AmbiguousError: no answer.
         """
-        return self._http.send(request, sent=sent)
+        return self._http.send(request, slow=slow)
 
     def read(self, request: Request, answer: Answer, read: Read[T]) -> T:
         """What an answer says; after a refusal by limit nobody asks that endpoint for a while.
@@ -134,9 +136,9 @@ class VenueLink:
         """Until the router ends: return permits whose answers are back, off the path of orders."""
         while not self._stop.is_set():
             with suppress(queue.Empty):
-                grant = self._returns.get(timeout=LONGEST_WAIT)
+                first = self._returns.get(timeout=LONGEST_WAIT)
                 self._stop.wait(RETURN_AFTER)
-                self._give_back(grant)
+                self._give_back(first)
 
     def drain_returns(self) -> None:
         """Return what is left, at the end and before the next tenure asks for anything."""
@@ -144,12 +146,17 @@ class VenueLink:
             while True:
                 self._give_back(self._returns.get_nowait())
 
-    def _give_back(self, grant: Grant) -> None:
-        """Return permits; those that Redis does not take now are owed until it does."""
+    def _give_back(self, first: Grant) -> None:
+        """Return permits, and others that wait; what Redis does not take is owed until it does."""
+        grants = [first]
+        with suppress(queue.Empty):
+            while len(grants) < MOST_RETURNS:
+                grants.append(self._returns.get_nowait())
         try:
-            self.permits.give_back(grant)
+            self.permits.give_back(*grants)
         except StorageError:
-            self._returns.put(grant)
+            for grant in grants:
+                self._returns.put(grant)
             raise
 
     def ask(self, build: Build, read: Read[T]) -> T:

@@ -116,7 +116,7 @@ class AccountConfig(_Part):
 class RouterConfig(_Part):
     """How the router works."""
 
-    workers: int = Field(default=32, ge=1, le=256, description="venue calls under way at once")
+    workers: int = Field(default=64, ge=1, le=256, description="venue calls under way at once")
     ttl_ms: int = Field(default=30_000, gt=0, description="age at which a place is denied, unless it says otherwise")
     lease_ms: int = Field(default=3_000, ge=20, description="how long a lease holds without renewal")
     request_timeout: float = Field(default=10.0, gt=0, description="seconds before a venue call counts as unanswered")

@@ -106,7 +106,7 @@ class Permits:
         answer = -1
         for _ in range(_TRIES):
             grant, call = self.asking(endpoint)
-            answer = int(self._run(call))
+            answer = int(self._run(call)[0])
             if answer >= 0:
                 break
             self.prepare()
@@ -157,15 +157,15 @@ class Permits:
             if now - at < claim.rule.interval * _SURE
         }
 
-    def give_back(self, grant: Grant) -> None:
-        """The answer is back. Without this the permits count for as long as any request may last.
+    def give_back(self, *grants: Grant) -> None:
+        """Their answers are back. Without this the permits count for as long as any request may last.
 
         Raises:
             StorageError: no answer; they count for longer then, which harms nobody.
         """
-        call = self._returning(grant)
-        if call is not None:
-            self._run(call)
+        calls = [call for call in map(self._returning, grants) if call is not None]
+        if calls:
+            self._run(*calls)
 
     def send_back(self, grant: Grant) -> None:
         """`give_back` without waiting for Redis; what it does not hear counts for as long as any request may last.
@@ -210,14 +210,14 @@ class Permits:
     def _key(self, claim: Claim) -> str:
         return permit(self._venue, claim.rule.name, claim.scope_value)
 
-    def _run(self, call: Call) -> Any:
+    def _run(self, *calls: Call) -> list[Any]:
         with storage_errors("permits"):
             try:
-                return self._direct.call(*call)
+                return self._direct.call_all(*calls)
             except RedisForgot:
                 # Permits say nothing of what Redis remembers of orders: whoever needs the scripts opens it.
                 self.prepare()
-                return self._direct.call(*call)
+                return self._direct.call_all(*calls)
 
     def _learn(self, endpoint: str) -> _Needs:
         """What is the same in every call for an endpoint."""

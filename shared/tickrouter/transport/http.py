@@ -21,7 +21,10 @@ from tickrouter.venues.request import Answer, Request
 MAX_BODY = 32 * 1024 * 1024
 """Largest answer that is read, in bytes."""
 _CHUNK = 16 * 1024
-Sent = Callable[[], None]
+QUICK = 0.002
+"""Seconds within which a quick venue answers: nobody is told to go on without its caller meanwhile."""
+Slow = Callable[[], None]
+"""Called once if an answer takes its time, or seems to: others need not wait for the caller."""
 _Ready = tuple[Request, Any, Any, bytes, Reply]
 """A request, its pool, a connection of that, the request's bytes, and what takes its answer."""
 
@@ -37,9 +40,13 @@ class LeanAdapter(HTTPAdapter):
         super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self._pools: dict[str, Any] = {}
         self._local = threading.local()
+        self._is_quick = True
 
-    def exchange(self, request: Request, timeout: float, sent: Sent) -> Reply:
-        """Send once and read the answer whole; `sent` is called when the request has left.
+    def exchange(self, request: Request, timeout: float, slow: Slow | None = None) -> Reply:
+        """Send once and read the answer whole.
+
+        `slow` is called before a connection is made, else when the request has left; if the last answer was quick,
+        not before this one has taken longer.
 
         Raises:
             urllib3.exceptions.HTTPError, OSError, ValueError: no whole answer.
@@ -48,20 +55,21 @@ class LeanAdapter(HTTPAdapter):
         _, pool, connection, data, reply = self._take_ready(request)
         try:
             if connection.sock is None:
+                if slow is not None:
+                    slow()
+                    slow = None
                 connection.timeout = timeout
                 connection.connect()
             sock = connection.sock
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             sock.sendall(data)
-            sent()
+            left = time.monotonic()
+            if slow is not None and not (self._is_quick and _comes_soon(sock, reply)):
+                slow()
             while not reply.is_whole:
-                piece = sock.recv(_CHUNK)
-                if piece:
-                    reply.feed(piece)
-                    if not reply.is_whole:
-                        sock.settimeout(max(0.001, deadline - time.monotonic()))
-                elif not reply.ended():
-                    raise urllib3.exceptions.ProtocolError("closed before the answer was whole")
+                sock.settimeout(max(0.001, deadline - time.monotonic()))
+                _receive(sock, reply)
+            self._is_quick = time.monotonic() - left < QUICK
         finally:
             if not reply.keeps_alive:
                 connection.close()
@@ -115,14 +123,14 @@ class HttpClient:
         self._timeout = timeout
         self._adapter = LeanAdapter(connections)
 
-    def send(self, request: Request, *, timeout: float | None = None, sent: Sent = lambda: None) -> Answer:
-        """Send once and read the answer; `sent` is called when the request has left.
+    def send(self, request: Request, *, timeout: float | None = None, slow: Slow | None = None) -> Answer:
+        """Send once and read the answer; for `slow` see `LeanAdapter.exchange`.
 
         Raises:
             AmbiguousError: no answer, or none that could be read to its end: the request may have been executed.
         """
         try:
-            reply = self._adapter.exchange(request, timeout or self._timeout, sent)
+            reply = self._adapter.exchange(request, timeout or self._timeout, slow)
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise AmbiguousError(self._venue, "timeout", _words(error)) from error
         except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, ValueError) as error:
@@ -137,6 +145,24 @@ class HttpClient:
     def close(self) -> None:
         """Close all connections."""
         self._adapter.close()
+
+
+def _comes_soon(sock: Any, reply: Reply) -> bool:
+    """True if something of the answer came within the time of a quick venue."""
+    sock.settimeout(QUICK)
+    try:
+        _receive(sock, reply)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _receive(sock: Any, reply: Reply) -> None:
+    piece = sock.recv(_CHUNK)
+    if piece:
+        reply.feed(piece)
+    elif not reply.ended():
+        raise urllib3.exceptions.ProtocolError("closed before the answer was whole")
 
 
 def _bytes_of(request: Request, origin: str, path: str) -> bytes:

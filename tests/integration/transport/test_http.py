@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from tickrouter.errors import AmbiguousError
+from tickrouter.transport import http
 from tickrouter.transport.http import HttpClient
 from tickrouter.venues.request import Request
 
@@ -112,7 +113,8 @@ def test_connections_are_used_again_also_those_that_were_made_ready_for_nothing(
     assert [data.rpartition(b"\r\n\r\n")[2] for data in venue.received] == [first.body, first.body, second.body]
 
 
-def test_it_is_told_when_the_request_has_left_and_not_before(client: HttpClient) -> None:
+def test_nobody_waits_for_who_waits_for_the_venue(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to go on before a connection is made, and while an answer takes long; not where the venue is quick."""
     may_answer, told = threading.Event(), threading.Event()
 
     def serve(venue: Venue, connection: socket.socket) -> None:
@@ -120,14 +122,29 @@ def test_it_is_told_when_the_request_has_left_and_not_before(client: HttpClient)
             connection.sendall(ANSWER)
 
     venue = Venue(serve)
-    sending = threading.Thread(target=client.send, args=(post(venue),), kwargs={"sent": told.set, "timeout": 5.0})
-    sending.start()
-    assert told.wait(5)
-    assert sending.is_alive()
+    connections: list[int] = []
     may_answer.set()
-    sending.join(5)
+    client.send(post(venue), slow=lambda: connections.append(venue.connections), timeout=5.0)
+    assert connections == [0]
+
+    monkeypatch.setattr(http, "QUICK", 5.0)
+    client.send(post(venue), timeout=5.0)
+    client.send(post(venue), slow=told.set, timeout=5.0)
+    assert not told.is_set()
+
+    monkeypatch.setattr(http, "QUICK", 0.001)
+    for _ in range(2):  # while it is thought to be quick, and when it is known to be slow
+        may_answer.clear()
+        sending = threading.Thread(target=client.send, args=(post(venue),), kwargs={"slow": told.set, "timeout": 5.0})
+        sending.start()
+        assert told.wait(5)
+        assert sending.is_alive()
+        told.clear()
+        may_answer.set()
+        sending.join(5)
+        assert not sending.is_alive()
     venue.close()
-    assert not sending.is_alive()
+    assert venue.connections == 1
 
 
 def test_an_answer_that_drips_ends_with_the_time_of_the_whole_request(client: HttpClient) -> None:
