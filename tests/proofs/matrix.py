@@ -61,6 +61,9 @@ VENUE = ("http:", "socket:")
 MOST_WRITERS, MOST_OTHERS = 16, 1
 """How many messages of one name are points: what repeats in the background for ever has to end somewhere."""
 PAIR_FAULTS = ("none", "reply lost")
+CLAIM = "redis:XREADGROUP"
+MOST_CLAIMS = 8
+"""How many of the messages that take from the queue are points of a stop: a stopped router has what they took."""
 MOST_TRIES = 24
 """Cells that may try to catch a twin."""
 
@@ -167,13 +170,18 @@ def pairs(results: Iterable[Result]) -> list[Cell]:
 
 
 def stops(traces: Mapping[str, Mapping[str, int]]) -> list[Cell]:
-    """A stop at every message that changes something, and a second router that takes over."""
+    """A stop at every message that changes something or takes from the queue, and a second router that takes over."""
     return [
         Cell("stops", kind, "none", (point,))
         for (kind, fault), seen in _by_run(traces)
         if fault == "none"
-        for point in points_of(seen, writers_only=True)
+        for point in (*points_of(seen, writers_only=True), *_claims(seen))
     ]
+
+
+def _claims(seen: Mapping[str, int]) -> list[Point]:
+    numbers = range(1, min(seen.get(CLAIM, 0), MOST_CLAIMS) + 1)
+    return [Point(CLAIM, number, phase) for number in numbers for phase in ("before", "after")]
 
 
 def forgets(traces: Mapping[str, Mapping[str, int]], distances: Sequence[int] = (2, 5)) -> list[Cell]:
@@ -208,6 +216,7 @@ def twins(traces: Mapping[str, Mapping[str, int]], seed: int) -> dict[str, list[
         "absence believed at once": [cell for cell in clean if cell.fault in ("hidden by half", "late by half")],
         "no epoch": [cell for cell in forgotten if cell.column in ("rollbacks", "rollbacks, killed")],
         "fence by counter": held_fills(),
+        "leave what another took": [cell for cell in stopped if _is_at(cell, CLAIM)],
     }
     return {
         name: [replace(cell, twin=name) for cell in random.Random(seed).sample(pool, min(len(pool), MOST_TRIES))]

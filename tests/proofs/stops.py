@@ -1,4 +1,7 @@
-"""A router stopped at a message while another takes over; what it does when it wakes up must change nothing."""
+"""A router stopped at a message while another takes over; what it does when it wakes up must change nothing.
+
+Orders come while it wakes: what it takes off the queue then, not knowing yet that the lease is lost, is the other's.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ from tests.proofs.world import World
 
 PATIENCE = 12.0
 """Seconds for the point to be reached, and for the second router to have settled all."""
+ARRIVALS = 6
+BETWEEN = 0.01
+"""Seconds between two orders that come while it wakes."""
 AFTERMATH = 0.8
 """Seconds that a router gets to do harm after it woke up: longer than its requests last."""
 
@@ -40,7 +46,7 @@ async def prove_stop(world: World, cell: Cell, *, keep: Path | None = None) -> t
             second = await run.start(behind_gate=False, log="second.log")
             await asyncio.wait_for(doing, 60)
             await settled_by_another(run.desk)
-            gate.release()
+            await wake_among_arrivals(run.desk, gate)
         else:
             await asyncio.wait_for(doing, 60)
         wrong, revised = await verdict(run, least=AFTERMATH)
@@ -56,6 +62,16 @@ async def prove_stop(world: World, cell: Cell, *, keep: Path | None = None) -> t
         await run.close()
     reached = gate.stopped.is_set()
     return Result(cell, tuple(wrong), reached, round(time.monotonic() - began, 3), revised), gate
+
+
+async def wake_among_arrivals(desk: Desk, gate: Gate) -> None:
+    """The stopped router wakes up in the midst of orders that come one by one."""
+    for number in range(ARRIVALS):
+        if number == ARRIVALS // 2:
+            gate.release()
+        desk.place("b", "89.00", "1")
+        await desk.send()
+        await asyncio.sleep(BETWEEN)
 
 
 async def settled_by_another(desk: Desk) -> None:

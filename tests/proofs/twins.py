@@ -129,6 +129,13 @@ def fence_by_counter() -> None:
     Lease.acquire = acquire
 
 
+def leave_what_another_took() -> None:
+    """Whoever has the lease reads what is new in the queue, and nothing that a router took which had lost it."""
+    import services.router.intake as intake
+
+    intake.LOOK_BACK = float("inf")
+
+
 TWINS: Mapping[str, Callable[[], None]] = {
     "journal after sending": journal_after_sending,
     "sign again on waking": sign_again_on_waking,
@@ -136,4 +143,5 @@ TWINS: Mapping[str, Callable[[], None]] = {
     "absence believed at once": absence_believed_at_once,
     "no epoch": no_epoch,
     "fence by counter": fence_by_counter,
+    "leave what another took": leave_what_another_took,
 }
