@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -15,16 +16,19 @@ from typing import Any
 from pymongo import MongoClient
 from redis import Redis
 
+from services.stack.servers import mongo_server
 from tests.proofs.framing import redis_namer
 from tests.proofs.gate import HANDSHAKES, PHASES, Gate, Point
 from tests.proofs.proxy import Address, Proxy
+from tests.proofs.recorder.disk import Disk
 from tests.proofs.recorder.judge import Verdict
-from tests.proofs.recorder.run import Outcome, is_alive, kill, port_of, until
+from tests.proofs.recorder.process import is_alive, kill, port_of, until
+from tests.proofs.recorder.run import Outcome
 from tests.proofs.world import World
 from tests.publishing import RouterPen
 from tickrouter.bus.outbox import GROUP
 from tickrouter.history.chunks import decode
-from tickrouter.history.connection import database, ensure_indexes
+from tickrouter.history.connection import database, ensure_indexes, initiate
 from tickrouter.history.documents import to_document
 from tickrouter.history.queries import History
 from tickrouter.model.tick import Tick
@@ -37,6 +41,8 @@ TRADES, BACKFILLED, TICKS, EVENTS = 60, 20, 60, 40
 LATE = "999"
 """Id of a trade that is read after the fact in the midst of the others, while the archiver is at work."""
 TIMEOUT = 20.0
+FULL_FOR = 1.0
+"""Seconds that a disk is full."""
 NUMBERS = (1, 2, 3, 5, 8, 13)
 WRITERS = frozenset(
     {"mongo:insert", "mongo:update", "mongo:delete", "redis:XACK", "redis:XTRIM", "redis:XGROUP CREATE"}
@@ -45,16 +51,25 @@ WRITERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """One run: where the archiver is struck, for how many seconds it is stopped there (0 kills it), a broken one."""
+    """One run.
+
+    Attributes:
+        points: where the archiver is struck.
+        stop: seconds that it is stopped for there; 0 kills it.
+        twin: a broken archiver.
+        full: the disk under mongod is full from there on, and the archiver is left alone.
+    """
 
     points: tuple[Point, ...] = ()
     stop: float = 0.0
     twin: str = ""
+    full: bool = False
 
     def __str__(self) -> str:
         parts = ["archiver", *(str(point) for point in self.points)] + [f"stopped for {self.stop:g} s"] * bool(
             self.stop
         )
+        parts += ["mongod's disk full"] * self.full
         return ", ".join(parts)
 
 
@@ -72,6 +87,12 @@ def cases(trace: Sequence[tuple[str, int]]) -> list[Packing]:
     return [*(Packing((point,)) for point in points), *(Packing((point,), 1.0) for point in stops)]
 
 
+def full_disks(trace: Sequence[tuple[str, int]]) -> list[Packing]:
+    """The disk under mongod is full from each message on that changes something there."""
+    points = (case.points for case in cases(trace) if not case.stop)
+    return [Packing(own, full=True) for own in points if own[0].name.startswith("mongo") and own[0].name in WRITERS]
+
+
 def twin_cases(trace: Sequence[tuple[str, int]]) -> list[Packing]:
     """Of the one that deletes by range, at each deletion."""
     number = sum(name == "mongo:delete" for name, _ in trace)
@@ -84,19 +105,27 @@ async def run_packing(world: World, case: Packing) -> Outcome:
         name = world.name()
         folder = world.folder / name
         folder.mkdir()
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         redis_url = world.redis_server.url.replace("/0", f"/{number}")
         redis: Redis = Redis.from_url(redis_url)
         stack.callback(redis.close)
-        mongo: MongoClient[dict[str, Any]] = MongoClient(world.mongo.url)
+        server, disk = world.mongo, None
+        if case.full:
+            server = mongo_server(folder / "mongo")
+            disk = Disk(server)
+            await asyncio.to_thread(server.start)
+            stack.callback(server.stop)
+            await asyncio.to_thread(initiate, server.url)
+        mongo: MongoClient[dict[str, Any]] = MongoClient(server.url)
         stack.callback(mongo.close)
         db = database(mongo, name)
         await asyncio.to_thread(_furnish, db, redis, name)
         gates = {kind: Gate(tuple(p for p in case.points if p.name.startswith(kind))) for kind in ("redis", "mongo")}
         for point in case.points:
             gate = gates[point.name.partition(":")[0]]
-            gate.instead(point, _strike(db, gate, is_stop=bool(case.stop)))
+            gate.instead(point, _strike(db, gate, disk, is_stop=bool(case.stop)))
         redis_proxy = Proxy(gates["redis"], "redis", Address("127.0.0.1", port_of(redis_url)), redis_namer({}))
-        mongo_proxy = Proxy(gates["mongo"], "mongo", Address("127.0.0.1", port_of(world.mongo.url)))
+        mongo_proxy = Proxy(gates["mongo"], "mongo", Address("127.0.0.1", server.port))
         for proxy in (redis_proxy, mongo_proxy):
             stack.callback(proxy.close)
         config = {
@@ -124,7 +153,11 @@ async def run_packing(world: World, case: Packing) -> Outcome:
         reached = True
         if case.points:
             reached = await until(lambda: any(g.struck.is_set() or g.stopped.is_set() for g in gates.values()), TIMEOUT)
-            if case.stop and reached:
+            if disk is not None and reached:
+                await asyncio.sleep(FULL_FOR)
+                for step in (disk.end, disk.start_in_vain, disk.make_room):
+                    await asyncio.to_thread(step)
+            elif case.stop and reached:
                 await asyncio.sleep(case.stop)
                 for gate in gates.values():
                     if gate.stopped.is_set():
@@ -144,13 +177,17 @@ async def run_packing(world: World, case: Packing) -> Outcome:
         return Outcome(case, verdict, reached, trace)
 
 
-def _strike(db: Any, gate: Gate, *, is_stop: bool) -> Any:
-    """A late trade comes, and the archiver is stopped or killed."""
+def _strike(db: Any, gate: Gate, disk: Disk | None, *, is_stop: bool) -> Any:
+    """A late trade comes, and the archiver is stopped or killed, or the disk is full."""
 
     def act(go_on: Any) -> None:
         late = Trade(START + 30 * MS, 1.0, 1.0, "s", LATE, C, "backfill")
         db.trades.insert_one(to_document(late))
-        if is_stop:
+        if disk is not None:
+            disk.fill("every byte")
+            gate.struck.set()
+            go_on()
+        elif is_stop:
             gate.stop(go_on)
         else:
             gate.kill()

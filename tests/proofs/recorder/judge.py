@@ -17,12 +17,16 @@ from tickrouter.bus.keys import MarketKeys
 from tickrouter.history.audit import audit
 from tickrouter.history.coverage import claims_of, coverage
 from tickrouter.history.documents import COLLECTIONS, from_document
-from tickrouter.model.coverage import Interval
+from tickrouter.model.coverage import Claim, Interval
 
 KINDS = ("tick", "trade", "book")
 TRANSIT_NS = 100_000_000
 """How long a frame may be on its way from the venue's record to the collector's clock, at least: what was stored shows
 how long it took on the machine of the run."""
+UNKNOWN = 2.0
+"""Seconds a kill may leave unknown at most."""
+NOTICED_NS = 500_000_000
+"""How much later than its death a run may take note of it."""
 END = 2**62
 DEPTH = 20
 """Levels a side of a recorded book."""
@@ -49,6 +53,23 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What befell the collector, as far as it excuses a hole.
+
+    Attributes:
+        kills: how often it was killed.
+        died: when, ns, or a little later.
+        live: a moment, ns, up to which the ledger has to speak of every kind.
+        may_lack: it was stopped for so long, or had so little room, that it may have holes without a death.
+    """
+
+    kills: int
+    died: int
+    live: int
+    may_lack: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """One frame of the venue's record."""
 
@@ -71,7 +92,7 @@ def sent_frames(file: Path, offset: int, pair: str) -> list[Sent]:
     ]
 
 
-def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: int) -> Verdict:
+def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], fate: Fate) -> Verdict:
     """Compare the venue's record with both stores and the ledger."""
     verdict = Verdict()
     intervals = {kind: coverage(db, contract, kind, 0, END) for kind in KINDS}
@@ -81,9 +102,11 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: i
         unknown = sum(one.end - one.start for one in _recorded(intervals[kind]) if one.state == "unknown") / 1e9
         verdict.unknown = max(verdict.unknown, unknown)
         _same_in_both(verdict, db, redis, contract, kind, intervals[kind])
-    if verdict.unknown > 2.0 * kills:
-        verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {kills} kills")
+        _owed(verdict, kind, _recorded(intervals[kind]), fate)
+    if verdict.unknown > UNKNOWN * fate.kills:
+        verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {fate.kills} kills")
     trades = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1, "time": 1}))
+    _tick_of_each(verdict, db, contract, {one["time"] for one in trades}, intervals["tick"])
     sent = [frame for frame in frames if frame.kind == 422]
     _every_one(verdict, sent, [(one["trade_id"], one["time"]) for one in trades], intervals["trade"], "trade")
     found_books = list(db[COLLECTIONS["book"]].find({"contract": contract}))
@@ -98,19 +121,47 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], kills: i
     return verdict
 
 
+def _tick_of_each(verdict: Verdict, db: Any, contract: str, trades: set[int], intervals: Sequence[Interval]) -> None:
+    """A trade that is seen makes a tick of the same moment: ticks have no number of the venue's to be counted by."""
+    ticks = db[COLLECTIONS["tick"]].distinct("time", {"contract": contract, "source": "trade"})
+    if spoken := _recorded(intervals):
+        within = {time for time in trades if spoken[0].start <= time < spoken[-1].end}
+        lost = [time for time in within.difference(ticks) if not _is_hole(time, time, spoken)]
+        if lost:
+            first = (min(lost) - spoken[0].start) / 1e9
+            verdict.wrong.append(f"{len(lost)} moments of trades have no tick, the first {first:.3f} s after the start")
+
+
+def _owed(verdict: Verdict, kind: str, spoken: Sequence[Interval], fate: Fate) -> None:
+    """The ledger speaks of the whole run, and of holes only where there was a reason: it must not excuse itself."""
+    if not spoken or spoken[-1].end < fate.live:
+        verdict.wrong.append(f"the ledger of {kind} does not reach the end of the run")
+    holes = [one for one in spoken if one.is_hole]
+    if fate.may_lack:
+        return
+    if not fate.kills:
+        verdict.wrong += [f"a hole in {kind} though the collector lived: {one.cause}" for one in holes[:3]]
+    early = [one for one in holes if one.start < fate.died - UNKNOWN * 1e9 - NOTICED_NS]
+    verdict.wrong += [f"a hole in {kind} from before the kill: {one.cause}" for one in early[:3] if fate.kills]
+
+
 def replayed(frames: Sequence[Sent]) -> dict[str, tuple[Levels, Levels]]:
     """The venue's own book after each difference that a recorder has to make a record of, by number.
 
-    None is due where the recorded levels stay as they were, and while the book is crossed.
+    None is due where the recorded levels stay as they were, and while the book is crossed. Where the record lacks
+    differences, for nobody was there whom the venue could send them to, it begins anew with the next whole book.
     """
-    start = next((frame for frame in frames if frame.kind == 431), None)
-    if start is None:
-        return {}
-    sides = [{float(one["P"]): float(one["A"]) for one in levels} for levels in start.levels]
+    sides: list[dict[float, float]] = []
     due: dict[str, tuple[Levels, Levels]] = {}
-    last, expected = _top(sides), int(start.number)
+    last, expected = _top(({}, {})), 0
     for frame in frames:
-        if frame.kind != 432 or int(frame.number) != expected:
+        if frame.kind == 431 and (not sides or int(frame.number) > expected):
+            sides = [{float(one["P"]): float(one["A"]) for one in levels} for levels in frame.levels]
+            last, expected = _top(sides), int(frame.number)
+        if frame.kind != 432 or not sides or int(frame.number) < expected:
+            continue
+        if int(frame.number) > expected:
+            sides = []
             continue
         expected += 1
         for side, changes in zip(sides, frame.levels, strict=True):
@@ -187,9 +238,11 @@ def _same_in_both(
     documents = {(one["ms"], one["n"]): (one["time"], pack_record(from_document(kind, one))) for one in rows}
     notes = [claim for claim in claims_of(db, contract, kind, 0, None) if claim.note and claim.first and claim.last]
 
-    def is_noted(entry: tuple[int, ...]) -> bool:
-        return any(note.first and note.last and note.first[1] <= entry[1] <= note.last[1] for note in notes)
+    def is_noted(entry: tuple[int, ...], among: Sequence[Claim] = notes) -> bool:
+        return any(note.first and note.last and note.first[1] <= entry[1] <= note.last[1] for note in among)
 
+    # MongoDB has what a note of the stream alone speaks of.
+    of_both = [note for note in notes if note.note != "redis"]
     spoken = _recorded(intervals)
     differ = [
         one for one in entries.keys() & documents.keys() if entries[one] != documents[one][1] and not is_noted(one)
@@ -206,7 +259,7 @@ def _same_in_both(
     streamed = [
         one
         for one in entries.keys() - documents.keys()
-        if not is_noted(one) and not _is_hole(*_around(one[0] * 1_000_000), spoken)
+        if not is_noted(one, of_both) and not _is_hole(*_around(one[0] * 1_000_000), spoken)
     ]
     if streamed:
         verdict.wrong.append(f"{len(streamed)} of {kind} are in Redis alone: {sorted(streamed)[:3]}")

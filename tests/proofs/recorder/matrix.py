@@ -9,7 +9,6 @@ from itertools import product
 
 from tests.proofs.gate import HANDSHAKES, PHASES, Point
 from tests.proofs.recorder.run import TROUBLES, Case
-from tests.proofs.recorder.twins import TWINS
 
 NUMBERS = (1, 2, 3, 5, 8, 13, 20, 30)
 """Of the messages of one name, those at which a collector is struck; of a name with fewer, all."""
@@ -53,16 +52,24 @@ def disks() -> list[Case]:
     ]
 
 
+def mongo_disks(trace: Sequence[tuple[str, int]]) -> list[Case]:
+    """The disk under mongod is full from a message to it on, and with the collector killed in that."""
+    points = [case.points for case in kills(trace) if case.points[0].name.startswith("mongo")]
+    return [
+        *(Case(own, full=True) for own in points),
+        *(Case(own, full=True, kill=True) for own in points if own[0].phase == "before"),
+    ]
+
+
 def twins() -> dict[str, list[Case]]:
     """For each broken recorder, cases of which one at least has to catch it."""
     point = Point("mongo:insert", 8, "after")
     killed = [(point,), (Point("redis:publish", 20, "after"),), (Point("mongo:insert", 20, "before"),)]
     return {
-        name: [Case(troubles=("stranger",), twin=name)] * 2
-        if name.startswith("equal")
-        else [Case(points, twin=name) for points in killed]
-        for name in TWINS
-        if name != "delete by range"
+        "acknowledge before storing": [Case(points, twin="acknowledge before storing") for points in killed],
+        "close at the newest id": [Case(points, twin="close at the newest id") for points in killed],
+        "equal or smaller is success": [Case(troubles=("stranger",), twin="equal or smaller is success")] * 2,
+        "store without journal": [Case(troubles=("fill mongo",), twin="store without journal")] * 2,
     }
 
 

@@ -131,6 +131,7 @@ def columns(clean: Outcome, packed: Outcome) -> Mapping[str, Sequence[AnyCase]]:
         "troubles": matrix.troubles(),
         "pairs": matrix.pairs(),
         "disks": matrix.disks(),
+        "mongod's disk": [*matrix.mongo_disks(clean.trace), *archiving.full_disks(packed.trace)],
         "archiver": archiving.cases(packed.trace),
     }
 

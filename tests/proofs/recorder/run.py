@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pymongo import MongoClient
@@ -18,9 +18,11 @@ from redis import Redis
 
 from services.stack.servers import Server, mongo_server, redis_server
 from tests.proofs.framing import redis_namer
-from tests.proofs.gate import Gate, Point
+from tests.proofs.gate import Act, Gate, Point
 from tests.proofs.proxy import Address, Proxy
-from tests.proofs.recorder.judge import DEPTH, Verdict, judge, sent_frames
+from tests.proofs.recorder.disk import Disk
+from tests.proofs.recorder.judge import DEPTH, KINDS, Fate, Verdict, judge, sent_frames
+from tests.proofs.recorder.process import is_alive, kill, port_of, until
 from tests.proofs.world import World
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.scripts import Script
@@ -43,10 +45,13 @@ Trouble = Literal[
     "kill mongo",
     "stop mongo",
     "refuse mongo",
+    "fill mongo",
+    "crowd mongo",
     "stranger",
 ]
+"""To fill mongod is to let its disk refuse every byte, to crowd it is to leave room to the journal alone."""
 TROUBLES: tuple[Trouble, ...] = tuple(trouble for trouble in get_args(Trouble) if trouble != "stranger")
-OWN = frozenset({"kill", "stop", "fill"})
+OWN = frozenset({"kill", "stop", "fill", "crowd"})
 """Troubles for which a run has a server of its own."""
 LASTING = 1.5
 FULL = "1"
@@ -62,6 +67,7 @@ class Case:
         stop: seconds that it is stopped for there; 0 kills it.
         troubles: of servers, in this order, while it records.
         kill: kill it in the middle of the last trouble.
+        full: at its points, the disk under mongod is full instead of the collector being struck.
         twin: a broken recorder.
         file_size: bytes that a file of the collector may have, as if the disk were full then; 0 for any number.
         lasting: seconds that a trouble lasts.
@@ -74,10 +80,12 @@ class Case:
     twin: str = ""
     file_size: int = 0
     lasting: float = LASTING
+    full: bool = False
 
     def __str__(self) -> str:
         parts = [*(str(point) for point in self.points), *self.troubles]
         parts += [f"stopped for {self.stop:g} s"] * bool(self.stop)
+        parts += ["mongod's disk full"] * self.full
         parts += [f"disk full at {self.file_size} B"] * bool(self.file_size)
         parts += [f"for {self.lasting:g} s"] * (self.lasting != LASTING) + ["and killed"] * self.kill
         return ", ".join(parts) or "clean"
@@ -109,19 +117,32 @@ class Recording:
         }
         self.pid = 0
         self.kills = 0
+        self.died = 0
+        """When it was killed, ns; a little later than it was, 0 if it was not."""
+        self.live = 0
+        """Up to here the ledger spoke of all kinds when it was last asked, ns."""
         for point in case.points if case.stop else ():
             gate = self.gates[point.name.partition(":")[0]]
             gate.instead(point, gate.stop)
+        for point in case.points if case.full else ():
+            gate = self.gates[point.name.partition(":")[0]]
+            gate.instead(point, self._fill_at(gate))
         self.own: dict[str, Server] = {}
+        self.disk: Disk | None = None
 
     async def open(self, number: int) -> None:
         """Servers of its own where one is to suffer, and the proxies."""
         self.folder.mkdir(parents=True)
+        # A mongod's journal alone has 300 MB, and there are hundreds of runs.
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         wanted = {trouble.split()[-1] for trouble in self._case.troubles if trouble.split()[0] in OWN}
+        wanted |= {"mongo"} if self._case.full else set()
         for kind, make in (("redis", redis_server), ("mongo", mongo_server)):
             if kind in wanted:
                 server = make(self.folder / kind)
                 self.own[kind] = server
+                if kind == "mongo":
+                    self.disk = Disk(server, is_small="crowd mongo" in self._case.troubles)
                 await asyncio.to_thread(server.start)
                 self._stack.callback(server.stop)
         if "mongo" in self.own:
@@ -176,12 +197,14 @@ class Recording:
     async def wait_live(self) -> bool:
         """Until all that was received so far is stored, and the ledger says so."""
         coverage, now = self.mongo[self.name].coverage, time.time_ns()
-        told = {"end": {"$gt": now}, "state": "live", "kind": "book"}
+        told = {"end": {"$gt": now}, "state": "live"}
 
         def is_told() -> bool:
-            return coverage.find_one(told) is not None and self.entries("book") > 0
+            return set(coverage.distinct("kind", told)) >= set(KINDS) and self.entries("book") > 0
 
-        return await until(is_told, LIVE_TIMEOUT)
+        is_live = await until(is_told, LIVE_TIMEOUT)
+        self.live = now if is_live else self.live
+        return is_live
 
     async def struck(self) -> bool:
         """Wait until the collector is struck; False if the point was not reached."""
@@ -201,7 +224,12 @@ class Recording:
         for gate in self.gates.values():
             gate.close()
         kill(self.pid)
+        self.note_death()
+
+    def note_death(self) -> None:
+        """The collector was killed."""
         self.kills += 1
+        self.died = time.time_ns()
 
     def trace(self) -> list[tuple[str, int]]:
         """Messages of the first collector."""
@@ -213,6 +241,9 @@ class Recording:
         if trouble == "stranger":
             await asyncio.to_thread(self._stranger)
             await asyncio.sleep(AFTER)
+            return
+        if trouble in ("fill mongo", "crowd mongo"):
+            await self.crowd(is_crowded=word == "crowd", kill=self._case.kill and trouble == self._case.troubles[-1])
             return
         if word == "refuse":
             self.gates[kind].close()
@@ -233,6 +264,29 @@ class Recording:
             await asyncio.to_thread(self.redis.config_set, "maxmemory", "0")
         elif word == "stop":
             self._signal(kind, signal.SIGCONT)
+
+    def _fill_at(self, gate: Gate) -> Act:
+        def act(go_on: Callable[[], None]) -> None:
+            if self.disk is not None:
+                self.disk.fill("every byte")
+            gate.struck.set()
+            go_on()
+
+        return act
+
+    async def crowd(self, *, is_crowded: bool = False, kill: bool = False) -> None:
+        """The disk under mongod is full, until there is room again."""
+        disk = self.disk
+        assert disk is not None, "no mongod of its own"
+        if is_crowded:
+            await asyncio.to_thread(disk.weigh)
+        disk.fill("data files" if is_crowded else "every byte")
+        await asyncio.sleep(self._case.lasting)
+        await asyncio.to_thread(disk.end)
+        if kill:
+            self.strike()
+        for step in (disk.start_in_vain, disk.make_room):
+            await asyncio.to_thread(step)
 
     def _signal(self, kind: str, number: signal.Signals) -> None:
         process = self.own[kind].process
@@ -281,7 +335,9 @@ async def run_case(world: World, case: Case) -> Outcome:
         def verdict() -> Verdict:
             frames = sent_frames(record, offset, PAIR)
             db = recording.mongo[recording.name]
-            found = judge(db, recording.redis, CONTRACT, frames, recording.kills)
+            may_lack = bool(case.stop or case.file_size)
+            fate = Fate(recording.kills, recording.died, recording.live, may_lack)
+            found = judge(db, recording.redis, CONTRACT, frames, fate)
             recording.mongo.drop_database(recording.name)
             return found
 
@@ -292,11 +348,13 @@ async def _play(recording: Recording, case: Case) -> bool:
     reached = True
     if case.points:
         reached = await recording.struck()
-        if reached and case.stop:
+        if reached and case.full:
+            await recording.crowd(kill=case.kill)
+        elif reached and case.stop:
             await asyncio.sleep(case.stop)
             recording.release()
         elif reached:
-            recording.kills += 1
+            recording.note_death()
     elif not await recording.wait_live():
         raise AssertionError("the collector does not record")
     for trouble in case.troubles:
@@ -308,43 +366,3 @@ async def _play(recording: Recording, case: Case) -> bool:
         raise AssertionError(f"the collector does not record after {case}")
     await asyncio.sleep(AFTER)
     return reached
-
-
-async def until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Wait for something that a thread looks at; False if it did not come."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
-            while not await asyncio.to_thread(_calm(condition)):
-                await asyncio.sleep(0.05)
-            return True
-    return False
-
-
-def _calm(condition: Callable[[], Any], otherwise: Any = False) -> Callable[[], Any]:
-    """A look at a server that may be away."""
-
-    def look() -> Any:
-        try:
-            return condition()
-        except Exception:
-            return otherwise
-
-    return look
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def port_of(url: str) -> int:
-    return int(
-        url.rpartition("@")[2].removeprefix("redis://").removeprefix("mongodb://").partition("/")[0].rpartition(":")[2]
-    )

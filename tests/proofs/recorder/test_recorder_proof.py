@@ -19,7 +19,7 @@ from tests.proofs.world import world
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(300)]
 
 SEED = 1
-SAMPLE = {"kills": 5, "stops": 1, "troubles": 2, "pairs": 1, "archiver": 3}
+SAMPLE = {"kills": 5, "stops": 1, "troubles": 2, "pairs": 1, "mongod's disk": 2, "archiver": 3}
 
 
 def test_a_sample_of_kills_and_bad_moments_loses_nothing_in_silence_and_twins_are_caught() -> None:
@@ -43,7 +43,7 @@ def test_a_sample_of_kills_and_bad_moments_loses_nothing_in_silence_and_twins_ar
     assert sum(one.verdict.sent for one in outcomes) > 1000
     assert sum(one.verdict.excused for one in outcomes) > 0
     assert [line.name for line in caught if not line.holds] == []
-    assert len(caught) == 4
+    assert len(caught) == 5
 
 
 def test_no_wrong_book_is_recorded_as_good_and_the_twin_is_caught() -> None:

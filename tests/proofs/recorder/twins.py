@@ -60,6 +60,15 @@ def equal_or_smaller_is_success() -> None:
     redis_sink.publish_together = publish_together
 
 
+def store_without_journal() -> None:
+    """Documents count as stored when mongod has them in memory."""
+    from pymongo import WriteConcern
+
+    from tickrouter.history import connection
+
+    connection.DURABLE = WriteConcern(w=1, j=False)
+
+
 def delete_by_range() -> None:
     """The archiver removes whatever lies between the first and the last record that it packed."""
     from tests.packing import remove_range
@@ -72,5 +81,6 @@ TWINS: Mapping[str, Callable[[], None]] = {
     "acknowledge before storing": acknowledge_before_storing,
     "close at the newest id": close_at_the_newest_id,
     "equal or smaller is success": equal_or_smaller_is_success,
+    "store without journal": store_without_journal,
     "delete by range": delete_by_range,
 }
