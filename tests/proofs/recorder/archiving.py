@@ -28,6 +28,7 @@ from tests.proofs.world import World
 from tests.publishing import RouterPen
 from tickrouter.bus.outbox import GROUP
 from tickrouter.history.chunks import decode
+from tickrouter.history.columns import digest
 from tickrouter.history.connection import database, ensure_indexes, initiate
 from tickrouter.history.documents import to_document
 from tickrouter.history.queries import History
@@ -243,12 +244,17 @@ def _wrong(db: Any, name: str, *, is_late: bool) -> list[str]:
     found: dict[str, tuple[Counter[Any], Counter[Any]]] = {
         "trades of the history": (Counter(trades), Counter(one.trade_id for one in History(db, "trade", C, 0))),
         "trades in documents and chunks": (Counter(trades), _copies(db, "trade", "trade_id")),
+        "ticks in documents and chunks": (
+            Counter((1 << 40) + number for number in range(TICKS)),
+            _copies(db, "tick", "n"),
+        ),
         "ticks of the history": (
             Counter(START + number * MS for number in range(TICKS)),
             Counter(one.time for one in History(db, "tick", C, 0)),
         ),
         "events": (Counter(range(1, EVENTS + 1)), Counter(one["seq"] for one in db.events.find())),
         "fills": (Counter(range(1, EVENTS // 4 + 1)), Counter(one["seq"] for one in db.fills.find())),
+        "torn chunks": (Counter(), _torn(db)),
         "conflicts": (Counter(), Counter(one["_id"] for one in db.conflicts.find())),
     }
     for what, (expected, there) in found.items():
@@ -262,3 +268,14 @@ def _copies(db: Any, kind: str, field: str) -> Counter[Any]:
     hot = [document[field] for document in db[f"{kind}s"].find({"contract": C})]
     chunks = db.chunks.find({"kind": kind, "contract": C, "state": "live"})
     return Counter(hot + [number for chunk in chunks for number in decode(chunk["top"])[field].to_list()])
+
+
+def _torn(db: Any) -> Counter[Any]:
+    """Live chunks that do not hold what they say of themselves."""
+    torn: Counter[Any] = Counter()
+    for chunk in db.chunks.find({"state": "live"}):
+        columns = decode(chunk["top"])
+        if chunk["depth"] is not None:
+            columns.columns.update(decode(chunk["depth"]).columns)
+        torn[chunk["_id"]] += columns.rows != chunk["rows"] or digest(columns) != chunk["digest"]
+    return +torn

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from services.stack.servers import Server, ServerError
-from tickrouter.history.connection import DURABLE
+from tickrouter.history.connection import DURABLE, initiate
 
 Refused = Literal["every byte", "data files"]
 """What a full disk refuses. `data files`: the journal has room in the files that it made before, mongod acknowledges
@@ -57,6 +57,7 @@ class Disk:
 
     def weigh(self) -> None:
         """Give mongod what its next checkpoint needs room for; it is in the journal by then."""
+        initiate(self._server.url)
         with self._client() as client:
             for number in range(BALLAST):
                 client["ballast"]["ballast"].insert_one({"bytes": Random(number).randbytes(WEIGHT)})

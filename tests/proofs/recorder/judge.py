@@ -58,13 +58,13 @@ class Fate:
 
     Attributes:
         kills: how often it was killed.
-        died: when, ns, or a little later.
+        gone: when it was first killed, or ended for another to go on, ns or a little later; `END` if it was neither.
         live: a moment, ns, up to which the ledger has to speak of every kind.
-        may_lack: it was stopped for so long, or had so little room, that it may have holes without a death.
+        may_lack: it was stopped for so long, or had so little room, that it may have holes while it lives.
     """
 
     kills: int
-    died: int
+    gone: int
     live: int
     may_lack: bool
 
@@ -139,10 +139,8 @@ def _owed(verdict: Verdict, kind: str, spoken: Sequence[Interval], fate: Fate) -
     holes = [one for one in spoken if one.is_hole]
     if fate.may_lack:
         return
-    if not fate.kills:
-        verdict.wrong += [f"a hole in {kind} though the collector lived: {one.cause}" for one in holes[:3]]
-    early = [one for one in holes if one.start < fate.died - UNKNOWN * 1e9 - NOTICED_NS]
-    verdict.wrong += [f"a hole in {kind} from before the kill: {one.cause}" for one in early[:3] if fate.kills]
+    early = [one.cause for one in holes if one.start < fate.gone - UNKNOWN * 1e9 - NOTICED_NS]
+    verdict.wrong += [f"a hole in {kind} while the collector lived: {cause}" for cause in early[:3]]
 
 
 def replayed(frames: Sequence[Sent]) -> dict[str, tuple[Levels, Levels]]:

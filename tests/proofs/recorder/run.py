@@ -21,7 +21,7 @@ from tests.proofs.framing import redis_namer
 from tests.proofs.gate import Act, Gate, Point
 from tests.proofs.proxy import Address, Proxy
 from tests.proofs.recorder.disk import Disk
-from tests.proofs.recorder.judge import DEPTH, KINDS, Fate, Verdict, judge, sent_frames
+from tests.proofs.recorder.judge import DEPTH, END, KINDS, Fate, Verdict, judge, sent_frames
 from tests.proofs.recorder.process import is_alive, kill, port_of, until
 from tests.proofs.world import World
 from tickrouter.bus.keys import MarketKeys
@@ -117,8 +117,8 @@ class Recording:
         }
         self.pid = 0
         self.kills = 0
-        self.died = 0
-        """When it was killed, ns; a little later than it was, 0 if it was not."""
+        self.gone = END
+        """When it was first killed, or ended for another to go on, ns or a little later."""
         self.live = 0
         """Up to here the ledger spoke of all kinds when it was last asked, ns."""
         for point in case.points if case.stop else ():
@@ -229,21 +229,21 @@ class Recording:
     def note_death(self) -> None:
         """The collector was killed."""
         self.kills += 1
-        self.died = time.time_ns()
+        self.gone = min(self.gone, time.time_ns())
 
     def trace(self) -> list[tuple[str, int]]:
         """Messages of the first collector."""
         return [message for gate in self.gates.values() for message in gate.traces[0]]
 
-    async def suffer(self, trouble: Trouble) -> None:
-        """One server's bad second."""
+    async def suffer(self, trouble: Trouble, *, kill: bool = False) -> None:
+        """One server's bad second, and the collector killed in it."""
         word, _, kind = trouble.partition(" ")
         if trouble == "stranger":
             await asyncio.to_thread(self._stranger)
             await asyncio.sleep(AFTER)
             return
         if trouble in ("fill mongo", "crowd mongo"):
-            await self.crowd(is_crowded=word == "crowd", kill=self._case.kill and trouble == self._case.troubles[-1])
+            await self.crowd(is_crowded=word == "crowd", kill=kill)
             return
         if word == "refuse":
             self.gates[kind].close()
@@ -254,7 +254,7 @@ class Recording:
         else:
             self._signal(kind, signal.SIGSTOP)
         await asyncio.sleep(self._case.lasting)
-        if self._case.kill and trouble == self._case.troubles[-1]:
+        if kill:
             self.strike()
         if word == "refuse":
             self.gates[kind].closed = False
@@ -324,10 +324,12 @@ async def run_case(world: World, case: Case) -> Outcome:
         await recording.start()
         reached = await _play(recording, case)
         trace = recording.trace()
+        ended = time.time_ns()
         await recording.end()
         for _ in range(ENDS):
             if not recording.left():
                 break
+            recording.gone = min(recording.gone, ended)
             await recording.start()
             assert await recording.wait_live(), "what was left is not taken up"
             await recording.end()
@@ -336,7 +338,7 @@ async def run_case(world: World, case: Case) -> Outcome:
             frames = sent_frames(record, offset, PAIR)
             db = recording.mongo[recording.name]
             may_lack = bool(case.stop or case.file_size)
-            fate = Fate(recording.kills, recording.died, recording.live, may_lack)
+            fate = Fate(recording.kills, recording.gone, recording.live, may_lack)
             found = judge(db, recording.redis, CONTRACT, frames, fate)
             recording.mongo.drop_database(recording.name)
             return found
@@ -357,8 +359,8 @@ async def _play(recording: Recording, case: Case) -> bool:
             recording.note_death()
     elif not await recording.wait_live():
         raise AssertionError("the collector does not record")
-    for trouble in case.troubles:
-        await recording.suffer(trouble)
+    for left, trouble in enumerate(case.troubles, 1 - len(case.troubles)):
+        await recording.suffer(trouble, kill=case.kill and not left)
     if recording.kills:
         await asyncio.sleep(0.2)
         await recording.start()
