@@ -64,7 +64,7 @@ class LeanAdapter(HTTPAdapter):
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             sock.sendall(data)
             left = time.monotonic()
-            if slow is not None and not (self._is_quick and _comes_soon(sock, reply)):
+            if slow is not None and not (self._is_quick and _comes_soon(sock, reply) and reply.is_whole):
                 slow()
             while not reply.is_whole:
                 sock.settimeout(max(0.001, deadline - time.monotonic()))

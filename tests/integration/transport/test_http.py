@@ -147,6 +147,31 @@ def test_nobody_waits_for_who_waits_for_the_venue(client: HttpClient, monkeypatc
     assert venue.connections == 1
 
 
+def test_nobody_waits_for_an_answer_that_begins_soon_and_goes_on_late(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, told = threading.Event(), threading.Event()
+
+    def serve(venue: Venue, connection: socket.socket) -> None:
+        while venue.take(connection):
+            connection.sendall(ANSWER[:20])
+            if may_end.wait(5):
+                connection.sendall(ANSWER[20:])
+
+    monkeypatch.setattr(http, "QUICK", 5.0)
+    venue = Venue(serve)
+    may_end.set()
+    client.send(post(venue), timeout=5.0)
+    may_end.clear()
+    sending = threading.Thread(target=client.send, args=(post(venue),), kwargs={"slow": told.set, "timeout": 5.0})
+    sending.start()
+    assert told.wait(4)
+    may_end.set()
+    sending.join(5)
+    venue.close()
+    assert not sending.is_alive()
+
+
 def test_an_answer_that_drips_ends_with_the_time_of_the_whole_request(client: HttpClient) -> None:
     def serve(venue: Venue, connection: socket.socket) -> None:
         venue.take(connection)
