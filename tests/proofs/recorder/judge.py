@@ -105,8 +105,9 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], fate: Fa
         _owed(verdict, kind, _recorded(intervals[kind]), fate)
     if verdict.unknown > UNKNOWN * fate.kills:
         verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {fate.kills} kills")
-    trades = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1, "time": 1}))
-    _tick_of_each(verdict, db, contract, {one["time"] for one in trades}, intervals["tick"])
+    trades = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1, "time": 1, "ms": 1}))
+    seen = {one["time"] for one in trades if one["ms"] is not None}
+    _tick_of_each(verdict, db, contract, seen, intervals["tick"])
     sent = [frame for frame in frames if frame.kind == 422]
     _every_one(verdict, sent, [(one["trade_id"], one["time"]) for one in trades], intervals["trade"], "trade")
     found_books = list(db[COLLECTIONS["book"]].find({"contract": contract}))
@@ -122,7 +123,7 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], fate: Fa
 
 
 def _tick_of_each(verdict: Verdict, db: Any, contract: str, trades: set[int], intervals: Sequence[Interval]) -> None:
-    """A trade that is seen makes a tick of the same moment: ticks have no number of the venue's to be counted by."""
+    """A trade that came live makes a tick of the same moment: ticks have no number of the venue's to be counted by."""
     ticks = db[COLLECTIONS["tick"]].distinct("time", {"contract": contract, "source": "trade"})
     if spoken := _recorded(intervals):
         within = {time for time in trades if spoken[0].start <= time < spoken[-1].end}
