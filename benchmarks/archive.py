@@ -31,7 +31,7 @@ from benchmarks import peers
 from benchmarks.report import Figure, ratios
 from tickrouter.history.archive import Archive
 from tickrouter.history.chunk_reader import ChunkReader
-from tickrouter.history.chunks import rows_of_chunk
+from tickrouter.history.chunks import CELLS, ROWS, cells
 from tickrouter.history.columns import Array, Column, Columns, empty_column
 from tickrouter.history.connection import connect, database, ensure_indexes
 from tickrouter.history.queries import History
@@ -73,8 +73,8 @@ class Ticks:
         return tuple(name for name in self.columns if name != "time")
 
     def chunks(self) -> list[Columns]:
-        """The rows as whole tick records, chunk by chunk."""
-        length = rows_of_chunk(sum(name.endswith("_size") for name in self.columns))
+        """The rows as whole tick records, in chunks as the packer fills them."""
+        length = min(ROWS, CELLS // cells(sum(name.endswith("_size") for name in self.columns)))
         return [self._part(slice(start, start + length)) for start in range(0, self.rows, length)]
 
     def _part(self, chosen: slice) -> Columns:

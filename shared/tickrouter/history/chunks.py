@@ -40,11 +40,6 @@ _RUNNING = frozenset({"time", "exchange_time", "n", "sequence"})
 """Columns whose neighbours differ less than their values: stored as differences."""
 
 
-def rows_of_chunk(levels: int) -> int:
-    """How many rows fill a chunk whose rows have so many levels, both sides counted."""
-    return max(1, min(ROWS, CELLS // cells(levels)))
-
-
 def cells(levels: int) -> int:
     """Numbers of a row with so many levels, both sides counted."""
     return 2 * levels + _FIELDS

@@ -91,7 +91,7 @@ def test_the_tape_counts_all_and_shows_the_newest_first() -> None:
 
 def test_pairs_are_found_in_both_spellings() -> None:
     assert find_pair("btc_usdt") is find_pair("BTCUSDT") is PAIRS["BTCUSDT"]
-    assert find_pair("XXX") is None
+    assert find_pair("NONE") is None
 
 
 def test_scales_carry_recorded_prices_and_whole_lira() -> None:

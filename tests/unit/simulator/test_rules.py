@@ -37,7 +37,7 @@ def _words(**changed: Any) -> str:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"pairSymbol": "XXXTRY"}, "FAILED_ORDER_PARAMETER"),
+        ({"pairSymbol": "NONETRY"}, "FAILED_ORDER_PARAMETER"),
         ({"pairSymbol": None}, "FAILED_ORDER_PARAMETER"),
         ({"orderMethod": "iceberg"}, "ORDER_METHOD_NOT_SUPPORTED"),
         ({"orderType": "hold"}, "ORDER_TYPE_NOT_SUPPORTED"),

@@ -42,8 +42,8 @@ def test_a_broken_file_is_a_first_run(file: Path, content: str) -> None:
 
 
 def test_leftovers_are_stopped_only_if_they_are_ours(file: Path) -> None:
-    ours = subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)"])
-    stranger = subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)"])
+    ours = subprocess.Popen([sys.executable, "-I", "-c", "import signal; signal.pause()"])
+    stranger = subprocess.Popen([sys.executable, "-I", "-c", "import signal; signal.pause()"])
     try:
         state = StackState.load(file)
         state.started("ours", ours.pid)

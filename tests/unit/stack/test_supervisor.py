@@ -16,8 +16,8 @@ from services.stack.state import StackState
 from services.stack.supervisor import BACKOFF_CAP, BACKOFF_FIRST, SETTLED, Child, Program, Supervisor
 from tests.waiting import until
 
-SLEEPER = "import time; print('here', flush=True); time.sleep(600)"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
+SLEEPER = "import signal; print('here', flush=True); signal.pause()"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); signal.pause()"
 ROOT = Path(__file__).parents[3]
 
 
@@ -105,7 +105,7 @@ def test_the_keeper_is_replaced_and_programs_stay_in_one_group(
 
 def test_nothing_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     code = f"""
-import sys, time
+import signal, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "shared")!r}]
 from pathlib import Path
 from services.stack.state import StackState
@@ -114,7 +114,7 @@ folder = Path({str(tmp_path)!r})
 supervisor = Supervisor(StackState(folder / "stack.json"), print)
 for name, code in (("sleeper", {SLEEPER!r}), ("deaf", {DEAF!r})):
     supervisor.start(Program(name, (sys.executable, "-I", "-c", code), folder / f"{{name}}.log"))
-time.sleep(600)
+signal.pause()
 """
     run = subprocess.Popen([sys.executable, "-c", code])
     until(lambda: written(tmp_path / "sleeper.log") and written(tmp_path / "deaf.log"))

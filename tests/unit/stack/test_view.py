@@ -60,7 +60,7 @@ def test_the_screen_shows_contracts_sizes_accounts_permits_processes_and_notices
 ) -> None:
     log = tmp_path / "sleeper.log"
     log.write_text(json.dumps({"event": "routing", "level": "info"}) + "\n")
-    child = supervisor.start(Program("sleeper", (sys.executable, "-I", "-c", "import time; time.sleep(60)"), log))
+    child = supervisor.start(Program("sleeper", (sys.executable, "-I", "-c", "import signal; signal.pause()"), log))
     try:
         text = drawn(screen(75.0, SNAPSHOT, supervisor, ["router started again"], SystemClock()))
     finally:
