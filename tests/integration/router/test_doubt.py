@@ -71,6 +71,30 @@ def test_an_error_page_before_executing_ends_in_never_placed_by_evidence(
         assert looked.quiet_until < looked.venue_time
 
 
+def test_an_order_that_was_never_placed_is_watched_for_a_day_and_a_late_find_revises_it(
+    venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
+) -> None:
+    settings: dict[str, Any] = {"capabilities": {"visibility_lag": 0.3, "stamp_tolerance": 0.3}}
+    settings |= {"router": {"lease_ms": 600, "reconcile_interval": 0.3, "egress": unique}}
+    with routing(venue, tmp_path / "r", unique, redis_url=redis_url, mongo_url=mongo_url, **settings) as router:
+        router.start()
+        venue.fault("hide_order", PLACE, delay_ms=3000, lose=True)
+        client_oid = router.place("b", "90", "1")
+        given_up = router.wait(client_oid, "NeverPlaced")
+        watch = router.redis.zrange(router.keys.watch, 0, -1, withscores=True)
+        assert [(oid.decode(), until_ms // 60_000) for oid, until_ms in watch] == [
+            (client_oid, (given_up.updated // 1_000_000 + 24 * 3_600_000) // 60_000)
+        ]
+        # Whoever routes by then goes on watching.
+        router.kill()
+        router.start()
+        found = router.wait(client_oid, "New", timeout=15)
+        assert found.exchange_oid == str(venue.ledger(client_oid)["orders"][0]["id"])
+        assert [event.status for event in router.events() if event.alarm == "late_find"] == ["New"]
+        assert router.redis.zcard(router.keys.watch) == 0
+        assert placed(venue, client_oid) == 1
+
+
 def test_what_evidence_still_lacks_is_shown_while_an_order_is_in_doubt(
     venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
 ) -> None:

@@ -100,6 +100,57 @@ def test_cancel_by_either_id_and_all(router: Routing, venue: Simulation) -> None
     assert router.redis.hgetall(router.keys.work) == {}
 
 
+def test_cancel_all_takes_a_side_or_a_contract_and_leaves_the_others(router: Routing, venue: Simulation) -> None:
+    venue.book("ETHUSDT", [("99.00", "5")], [("101.00", "5")])
+    venue.trade("ETHUSDT", "100.00", "0.1", "buy")
+    buy, sale = router.place("b", "90", "1"), router.place("s", "150", "1")
+    other = router.place("b", "90", "1", contract="btcturk/eth.usdt")
+    for oid in (buy, sale, other):
+        router.wait(oid, "New")
+    for narrowed, gone, left in (
+        ({"side": "s"}, [sale], {buy, other}),
+        ({"contract": "btcturk/eth.usdt"}, [other], {buy}),
+        ({}, [buy], set()),
+    ):
+        assert router.wait_event(router.send(action="cancel_all", **narrowed)).type == "command_done"
+        assert all(router.wait(oid, "Canceled") for oid in gone)
+        assert {oid.decode() for oid in router.redis.smembers(router.keys.open)} == left
+        assert all(router.wait(oid, "New").cancel_requested is None for oid in left)
+
+
+def test_stop_orders_wait_for_their_trigger_and_fill(router: Routing, venue: Simulation) -> None:
+    limit = router.place("b", "103", "1", type="stop_limit", stop_price="105")
+    market = router.place("s", None, "2", type="stop_market", stop_price="95")
+    dropped = router.place("b", "103", "1", type="stop_limit", stop_price="200")
+    for oid in (limit, market, dropped):
+        router.wait(oid, "New")
+    methods = {row["orderClientId"]: row["method"] for row in venue.ledger()["orders"]}
+    assert [methods[oid] for oid in (limit, market, dropped)] == ["stoplimit", "stopmarket", "stoplimit"]
+    venue.trade("BTCUSDT", "105.50", "0.1", "buy")
+    assert router.wait(limit, "Filled").average_price == 101
+    venue.trade("BTCUSDT", "94.50", "0.1", "sell")
+    assert router.wait(market, "Filled").average_price == 99
+    assert router.wait_event(router.send(action="cancel", client_oid=dropped)).type == "command_done"
+    assert router.wait(dropped, "Canceled").filled == 0
+
+
+def test_a_query_shows_what_the_venue_shows_now(
+    venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
+) -> None:
+    seldom = {"router": {"poll_interval": 60.0, "reconcile_interval": 60.0, "egress": unique}}
+    servers = {"redis_url": redis_url, "mongo_url": mongo_url}
+    with routing(venue, tmp_path / "r", unique, **servers, socket_key=False, **seldom) as router:
+        router.start()
+        client_oid = router.place("b", "100", "3")
+        exchange_oid = router.wait(client_oid, "New").exchange_oid
+        venue.trade("BTCUSDT", "99.50", "1", "sell")
+        query = router.send(action="query", exchange_oid=exchange_oid)
+        done = router.wait_event(query)
+        assert (done.type, done.client_oid) == ("command_done", client_oid)
+        (shown,) = [event for event in router.events() if event.command == query and event.type == "order"]
+        assert (shown.status, shown.filled, shown.remaining) == ("PartiallyFilled", Decimal(1), Decimal(2))
+
+
 def test_the_venues_refusal_is_final_and_in_its_own_words(router: Routing) -> None:
     refused = router.wait(router.place("b", "100", "100000"), "Rejected")
     assert refused.reason is not None

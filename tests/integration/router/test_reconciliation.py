@@ -19,7 +19,7 @@ from services.stack.servers import Server, redis_server
 from tests.routing import Routing, now_ms, routing
 from tests.simulation import Simulation
 from tests.waiting import until
-from tickrouter.bus import order_hash
+from tickrouter.bus import controls, order_hash
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database, ensure_indexes
 from tickrouter.history.outbox import store_orders
@@ -105,10 +105,15 @@ def test_a_difference_is_told_with_both_figures(often: Routing, venue: Simulatio
     order = often.wait(client_oid, "New")
     often.kill()
     venue.trade("BTCUSDT", "99.50", "2", "sell")
+    # A look at the order itself would tell it first, as an order's own events.
+    venue.fault("server_error", "GET /api/v1/order/*", status=502, count=1000)
     often.start()
     often.wait(client_oid, "Filled")
-    assert order.exchange_oid is not None
     assert len(often.fills()) == 1
+    (told,) = [event for event in often.events() if event.type == "reconciled" and event.client_oid == client_oid]
+    assert told.reason is not None
+    ours, theirs = "journal: New, filled 0; ", f"venue: closed, filled 2 (order {order.exchange_oid})"
+    assert told.reason.text == ours + theirs
 
 
 @pytest.fixture
@@ -133,7 +138,8 @@ def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
         router.wait(lost, "New")
         never = "e" * 32
         store_orders(db, [(1, order), (1, _imagined(order, never))])
-        db.events.insert_one({"_id": "x", "account": str(account), "epoch": 1, "seq": 9, "type": "halt", "fact": "run"})
+        said = "halt:ada:before the wipe"
+        db.events.insert_one({"_id": "x", "account": str(account), "epoch": 1, "seq": 9, "type": "halt", "fact": said})
         router.redis.flushall()
         wiped = time.time_ns()
         router.wait(copied, "New", timeout=20)
@@ -142,6 +148,11 @@ def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
         assert {event.epoch for event in router.events()} == {2}
         assert "redis_forgot" in alarms(router)
         assert len(venue.ledger()["orders"]) == 2
+        # The operator's last word came back too.
+        assert controls.read_halt(router.redis, router.account) == said
+        denied = router.wait(router.place("b", "92", "1"), "Denied")
+        assert (denied.reason and denied.reason.kind) == "halt"
+        controls.resume(router.redis, router.account)
         placed = router.wait(router.place("b", "92", "1"), "New")
         # What was sent before nobody knows any more, so one window passes before anything is.
         assert (placed.stamp or 0) - wiped >= 2e9
