@@ -91,11 +91,14 @@ def only_account(config: Config, given: str | None) -> str:
     """The account named, or the only one configured.
 
     Raises:
-        typer.BadParameter: none or several are configured, and none is named.
+        typer.BadParameter: it is not configured, so that nobody would answer; or none or several are configured, and
+            none is named.
     """
+    known = ", ".join(config.accounts) or "none is configured"
+    if given is not None and given not in config.accounts:
+        raise typer.BadParameter(f"no account {given!r} in {config.file}; there are: {known}", param_hint="--account")
     if given is not None:
         return given
     if len(config.accounts) == 1:
         return next(iter(config.accounts))
-    known = ", ".join(config.accounts) or "none is configured"
     raise typer.BadParameter(f"say which account: {known}", param_hint="--account")

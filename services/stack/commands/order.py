@@ -1,4 +1,4 @@
-"""`tickrouter order place | amend | cancel | settle | list | show`."""
+"""`tickrouter order place | amend | cancel | query | settle | list | show`."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ _WORDS: dict[Verdict, client_controls.Verdict] = {
 }
 
 OidArgument = Annotated[str, typer.Argument(metavar="CLIENT_OID", help="The order's client id, 32 hex digits.")]
+AnOidArgument = Annotated[str | None, typer.Argument(metavar="CLIENT_OID", help="The order's client id.")]
+ExchangeOidOption = Annotated[str | None, typer.Option("--exchange-oid", help="The venue's id instead.")]
 
 
 @app.command()
@@ -138,12 +140,7 @@ def amend(
     settings = reachable(config)
     with Client(settings, account=only_account(settings, account)) as client:
         new = client.amend(oid, price, amount)
-        try:
-            _done(client.outcome(new, wait))
-        except TimeoutError:
-            order = None
-        else:
-            order = _first_word(client, new, wait)
+        order = None if _outcome(client, new, wait) is None else _first_word(client, new, wait)
     _say(new, order, as_json)
 
 
@@ -169,35 +166,63 @@ def settle(
         raise typer.BadParameter("belongs to --as placed, which needs it", param_hint="--exchange-oid")
     settings = reachable(config)
     with Client(settings, account=only_account(settings, account)) as client:
-        command = client.settle(oid, _WORDS[verdict], operator, reason, exchange_oid=exchange_oid)
-        try:
-            _done(client.outcome(command, wait))
-        except TimeoutError as error:
-            raise StorageError(f"{error}: is a router running?") from error
+        _answer(client, client.settle(oid, _WORDS[verdict], operator, reason, exchange_oid=exchange_oid), wait)
         order = client.order(oid)
     _say(oid, order, as_json)
 
 
 @app.command()
 def cancel(
-    oid: Annotated[str | None, typer.Argument(metavar="CLIENT_OID", help="The order's client id.")] = None,
-    exchange_oid: Annotated[str | None, typer.Option("--exchange-oid", help="The venue's id instead.")] = None,
+    oid: AnOidArgument = None,
+    exchange_oid: ExchangeOidOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open order of the account.")] = False,
     contract: Annotated[str | None, typer.Option("--contract", help="With --all: of this contract only.")] = None,
+    side: Annotated[Side | None, typer.Option("--side", help="With --all: of this side only.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")] = 3.0,
     account: AccountOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask to cancel an order, or all of them. A cancel that was sent is no proof of death: look with `show`."""
-    if (oid or exchange_oid) is None and not everything:
-        raise typer.BadParameter("name an order by its client id or --exchange-oid, or say --all")
+    """Cancel an order, or all of them, and say what came of it. A cancel that was sent is no proof of death.
+
+    Exit status 1 if it was rejected; 0 if there is no outcome yet: look with `show`.
+    """
+    if [oid is not None, exchange_oid is not None, everything].count(True) != 1:
+        raise typer.BadParameter("name one order by its client id or by --exchange-oid, or say --all")
+    if (contract or side) is not None and not everything:
+        raise typer.BadParameter("narrow down --all; one order is named by its id", param_hint="--contract, --side")
     settings = reachable(config)
     with Client(settings, account=only_account(settings, account)) as client:
-        command = client.cancel_all(contract) if everything else client.cancel(oid, exchange_oid=exchange_oid)
+        command = client.cancel_all(contract, side) if everything else client.cancel(oid, exchange_oid=exchange_oid)
+        outcome = _outcome(client, command, wait)
+    known = outcome.reason if outcome is not None else None
     if as_json:
-        print_json({"command": command})
+        reason = None if known is None else known.to_wire()
+        print_json({"command": command, "outcome": outcome.type if outcome is not None else None, "reason": reason})
+    elif outcome is None:
+        out.print(f"asked, no outcome yet; command {command}")
     else:
-        out.print(f"asked; command {command}")
+        out.print("done" + (f"; {known.text}" if known is not None else ""), markup=False, soft_wrap=True)
+
+
+@app.command()
+def query(
+    oid: AnOidArgument = None,
+    exchange_oid: ExchangeOidOption = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the router.")] = 10.0,
+    account: AccountOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the router look at the venue for an order now, and show how it stands. Exit status 1 if there is none."""
+    if (oid is None) is (exchange_oid is None):
+        raise typer.BadParameter("name one order by its client id or by --exchange-oid")
+    settings = reachable(config)
+    with Client(settings, account=only_account(settings, account)) as client:
+        answer = _answer(client, client.query(oid, exchange_oid=exchange_oid), wait)
+        found = answer.client_oid or oid or ""
+        order = client.order(found)
+    _say(found, order, as_json)
 
 
 @app.command(name="list")
@@ -276,15 +301,30 @@ def _say(oid: str, order: Order | None, as_json: bool) -> None:
         out.print(line(order) if order else f"{oid}  queued; no router has taken it yet", soft_wrap=True)
 
 
-def _done(event: Event) -> None:
-    """The command was done.
+def _outcome(client: Client, command: str, wait: float) -> Event | None:
+    """The `command_done` of a command; None if nothing came of it within `wait` seconds.
 
     Raises:
-        TickrouterError: it was not, and why.
+        TickrouterError: it was not done, and why.
     """
+    try:
+        event = client.outcome(command, wait)
+    except TimeoutError:
+        return None
     if event.type != "command_done":
         why = f"{event.reason.kind}: {event.reason.text}" if event.reason else "no reason given"
         raise TickrouterError(f"{event.type.replace('_', ' ')}: {why}")
+    return event
+
+
+def _answer(client: Client, command: str, wait: float) -> Event:
+    """As `_outcome`, where nothing can be said without a router."""
+    event = _outcome(client, command, wait)
+    if event is None:
+        raise StorageError(
+            f"no answer to the command {command} after {wait:g} s; it may still come: is a router running?"
+        )
+    return event
 
 
 def _first_word(client: Client, oid: str, wait: float) -> Order | None:

@@ -136,6 +136,20 @@ def test_the_command_line_amends_and_says_why_it_cannot(client: Client, router: 
     assert str(result.exception) == "amend rejected: too_late: the order was Replaced already"
 
 
+def test_the_command_line_queries_and_cancels_and_says_what_came_of_it(client: Client, router: Routing) -> None:
+    oid = client.place(CONTRACT, "buy", "1", 90)
+    order = router.wait(oid, "New")
+    (shown,) = rows(router, "order", "query", "--exchange-oid", str(order.exchange_oid))
+    assert (shown["client_oid"], shown["status"]) == (oid, "New")
+    (done,) = rows(router, "order", "cancel", oid, "--wait", "10")
+    assert (done["outcome"], done["reason"]) == ("command_done", None)
+    assert router.wait(oid, "Canceled").cancel_requested == done["command"]
+    again = tickrouter(router, "order", "cancel", oid, "--wait", "10")
+    assert str(again.exception) == "cancel rejected: too_late: the order was Canceled already"
+    unknown = tickrouter(router, "order", "query", "f" * 32)
+    assert str(unknown.exception) == "command denied: unknown_order: no such order in the journal"
+
+
 def test_an_operator_settles_a_lookalike_and_the_story_tells_it(
     venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
 ) -> None:

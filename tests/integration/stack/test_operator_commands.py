@@ -175,3 +175,26 @@ def test_show_of_a_command_that_was_refused_and_of_nothing(run: Run, redis: Redi
     result = run("order", "show", "f" * 32, "-a", accounts[0])
     assert isinstance(result.exception, TickrouterError)
     assert "it never was" in str(result.exception)
+
+
+def test_an_order_is_for_a_configured_account_only(run: Run, redis: Redis) -> None:
+    result = run("order", "cancel", OID, "-a", "btcturk/mian")
+    assert result.exit_code == 2
+    assert "no account 'btcturk/mian'" in result.stderr
+    assert queued(redis, "btcturk/mian") == []
+
+
+def test_a_cancel_of_all_is_narrowed_and_says_that_nobody_answered(run: Run, redis: Redis, accounts: list[str]) -> None:
+    narrowed = ["--all", "--side", "sell", "--contract", "btcturk/btc.try", "--wait", "0"]
+    (row,) = lines(run("order", "cancel", *narrowed, "-a", accounts[0], "--json"))
+    assert (row["outcome"], row["reason"]) == (None, None)
+    (wire,) = queued(redis, accounts[0])
+    assert wire == {
+        "id": row["command"],
+        "action": "cancel_all",
+        "account": accounts[0],
+        "contract": "btcturk/btc.try",
+        "side": "s",
+    }
+    said = run("order", "cancel", OID, "--wait", "0", "-a", accounts[0]).stdout
+    assert said.startswith("asked, no outcome yet; command ")

@@ -30,7 +30,7 @@ def tickrouter(folder: Path, *arguments: str, **environment: str) -> subprocess.
 
 COMMANDS = ["up", "check", "init", "collect", "route", "archive", "simulate", "tail", "fills", "history", "streams"]
 COMMANDS += ["halt", "resume"]
-ORDER_COMMANDS = ["place", "amend", "cancel", "settle", "list", "show"]
+ORDER_COMMANDS = ["place", "amend", "cancel", "query", "settle", "list", "show"]
 RISK_COMMANDS = ["show", "set", "unset"]
 
 
@@ -93,6 +93,10 @@ def test_a_wrong_configuration_names_file_key_found_and_allowed(tmp_path: Path) 
         ["tail"],
         ["risk", "set", "btcturk/main", "price_band"],
         ["order", "amend", "0" * 32],
+        ["order", "cancel", "0" * 32, "--all"],
+        ["order", "cancel", "0" * 32, "--exchange-oid", "7"],
+        ["order", "cancel", "0" * 32, "--contract", "btcturk/btc.try"],
+        ["order", "query"],
         ["order", "settle", "0" * 32, "--as", "placed", "--reason", "seen"],
         ["order", "settle", "0" * 32, "--as", "canceled", "--reason", "seen", "--exchange-oid", "7"],
         ["order", "settle", "0" * 32, "--as", "gone", "--reason", "seen"],
