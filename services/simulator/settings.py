@@ -46,6 +46,8 @@ class Settings:
         market: `generated`, `live`, `none`, or paths of recorded files, separated by commas.
         seed: of the generated order flow.
         speed: how much faster than real time a generated or recorded market runs; 0 is as fast as clients take it.
+        waits: whether a generated market faster than real time waits for clients that are behind; one that does not
+            leaves them what `socket_buffer` holds.
         live_host: address of the live venue's socket; "" for the public one.
         hold_market: the market waits for the control call `POST /market {"running": true}`.
         accounts: the clients.
@@ -67,6 +69,7 @@ class Settings:
     market: str = "generated"
     seed: int = 1
     speed: float = 1.0
+    waits: bool = True
     live_host: str = ""
     hold_market: bool = False
     accounts: tuple[AccountSettings, ...] = ()

@@ -59,12 +59,14 @@ class GeneratedMarket:
         pairs: of `SHAPES`.
         seed: the same seed gives the same orders.
         rate: how many times quicker than recorded.
+        waits: one that is quicker waits for clients that are behind.
     """
 
-    def __init__(self, pairs: Iterable[str] = SHAPES, *, seed: int = 1, rate: float = 1.0) -> None:
+    def __init__(self, pairs: Iterable[str] = SHAPES, *, seed: int = 1, rate: float = 1.0, waits: bool = True) -> None:
         self.pairs = tuple(pairs)
         self._seed = seed
         self._rate = rate
+        self._waits = waits and rate > 1
 
     def flow(self, pair: str) -> Flow:
         """A new flow of one pair, from its beginning."""
@@ -85,5 +87,5 @@ class GeneratedMarket:
             before = now
             for desk in desks:
                 desk.act(desk.flow.until(elapsed))
-            if self._rate > 1:
+            if self._waits:
                 await exchange.room()

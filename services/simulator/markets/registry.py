@@ -25,6 +25,8 @@ class MarketSettings(Protocol):
     @property
     def speed(self) -> float: ...
     @property
+    def waits(self) -> bool: ...
+    @property
     def live_host(self) -> str: ...
 
 
@@ -39,7 +41,7 @@ def market_of(spec: str, settings: MarketSettings) -> Market:
     """
     rate = settings.speed or 1.0
     if spec == "generated":
-        return GeneratedMarket(PAIRS, seed=settings.seed, rate=rate)
+        return GeneratedMarket(PAIRS, seed=settings.seed, rate=rate, waits=settings.waits)
     if spec == "live":
         return LiveMarket(PAIRS, host=settings.live_host or PUBLIC_SOCKET)
     recordings = _recordings(spec)
@@ -47,7 +49,7 @@ def market_of(spec: str, settings: MarketSettings) -> Market:
     missing = [pair for pair in PAIRS if pair not in recorded.pairs]
     if not missing:
         return recorded
-    return Beside([recorded, GeneratedMarket(missing, seed=settings.seed, rate=rate)])
+    return Beside([recorded, GeneratedMarket(missing, seed=settings.seed, rate=rate, waits=settings.waits)])
 
 
 def _recordings(spec: str) -> list[Recording]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import nlargest, nsmallest
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from pymongo import MongoClient
 from redis import Redis
 
 from tickrouter.bus.codec import pack_record
@@ -27,10 +29,13 @@ UNKNOWN = 2.0
 """Seconds a kill may leave unknown at most."""
 NOTICED_NS = 500_000_000
 """How much later than its death a run may take note of it."""
+PAUSE_NS = 100_000_000
+"""Where no frame is sent for longer, nobody was there to send it to: no more than this of it counts for the load."""
 END = 2**62
 DEPTH = 20
 """Levels a side of a recorded book."""
 Levels = tuple[tuple[float, float], ...]
+_line = msgspec.json.Decoder(tuple[int, str, str, int, Any])
 
 
 @dataclass(slots=True)
@@ -43,6 +48,7 @@ class Verdict:
         excused: those of them that are in no store, as the ledger says.
         unknown: seconds that the ledger calls unknown, of the kind with the most.
         transit: seconds that a stored frame was on its way at most.
+        load: frames of the contract that the venue sent a second, those without a record of their own included.
     """
 
     wrong: list[str] = field(default_factory=list)
@@ -50,6 +56,29 @@ class Verdict:
     excused: int = 0
     unknown: float = 0.0
     transit: float = 0.0
+    load: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a run's recording is, and the venue's own record of it.
+
+    Attributes:
+        redis, mongo: addresses.
+        database: in MongoDB.
+        contract: what was recorded.
+        pair: its name at the venue.
+        record: the venue's file.
+        offset: where the run begins in it.
+    """
+
+    redis: str
+    mongo: str
+    database: str
+    contract: str
+    pair: str
+    record: Path
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +108,52 @@ class Sent:
     levels: list[list[dict[str, Any]]]
 
 
+def judged(place: Recorded, fate: Fate) -> Verdict:
+    """Judge a run; nothing of it is needed but what it left."""
+    mongo: MongoClient[dict[str, Any]] = MongoClient(place.mongo, serverSelectionTimeoutMS=20_000)
+    with mongo, Redis.from_url(place.redis) as redis:
+        frames = sent_frames(place.record, place.offset, place.pair)
+        return judge(mongo[place.database], redis, place.contract, frames, fate)
+
+
 def sent_frames(file: Path, offset: int, pair: str) -> list[Sent]:
     """Trades and differences of a pair, from a place in the record on."""
     with file.open("rb") as record:
         record.seek(offset)
         lines = record.read().split(b"\n")
-    rows = (json.loads(line) for line in lines if line.endswith(b"]"))
-    return [
-        Sent(time, kind, number, levels)
-        for time, channel, event, kind, number, levels in rows
-        if event == pair and channel in ("trade", "obdiff")
-    ]
+    rows = (_line.decode(line) for line in lines if line.endswith(b"]"))
+    return [_sent(time, kind, frame[1]) for time, _, event, kind, frame in rows if event == pair and frame]
+
+
+def _sent(time: int, kind: int, said: Mapping[str, Any]) -> Sent:
+    if kind == 422:
+        return Sent(time, kind, said["I"], [])
+    return Sent(time, kind, str(said["CS"]), [said["BO"], said["AO"]])
 
 
 def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], fate: Fate) -> Verdict:
     """Compare the venue's record with both stores and the ledger."""
-    verdict = Verdict()
+    verdict = Verdict(load=_load(frames))
     intervals = {kind: coverage(db, contract, kind, 0, END) for kind in KINDS}
+    documents = {kind: list(db[COLLECTIONS[kind]].find({"contract": contract})) for kind in KINDS}
     for kind in KINDS:
         found = audit(db, contract, kind, 0, END)
         verdict.wrong += [f"audit of {kind}: {problem}" for problem in found.problems]
         unknown = sum(one.end - one.start for one in _recorded(intervals[kind]) if one.state == "unknown") / 1e9
         verdict.unknown = max(verdict.unknown, unknown)
-        _same_in_both(verdict, db, redis, contract, kind, intervals[kind])
+        _same_in_both(verdict, db, redis, contract, kind, documents[kind], intervals[kind])
         _owed(verdict, kind, _recorded(intervals[kind]), fate)
     if verdict.unknown > UNKNOWN * fate.kills:
         verdict.wrong.append(f"{verdict.unknown:.2f} s unknown after {fate.kills} kills")
-    trades = list(db[COLLECTIONS["trade"]].find({"contract": contract}, {"trade_id": 1, "time": 1, "ms": 1}))
+    trades = documents["trade"]
     seen = {one["time"] for one in trades if one["ms"] is not None}
-    _tick_of_each(verdict, db, contract, seen, intervals["tick"])
+    _tick_of_each(verdict, documents["tick"], seen, intervals["tick"])
     sent = [frame for frame in frames if frame.kind == 422]
     _every_one(verdict, sent, [(one["trade_id"], one["time"]) for one in trades], intervals["trade"], "trade")
-    found_books = list(db[COLLECTIONS["book"]].find({"contract": contract}))
-    books = {str(one["sequence"]): one for one in found_books}
+    books = {str(one["sequence"]): one for one in documents["book"]}
     due = replayed(frames)
     differences = [frame for frame in frames if frame.kind == 432 and frame.number in due]
-    stored = [(str(one["sequence"]), one["time"]) for one in found_books]
+    stored = [(str(one["sequence"]), one["time"]) for one in documents["book"]]
     _every_one(verdict, differences, stored, intervals["book"], "book", is_once=False)
     bad = [number for number in due.keys() & books.keys() if due[number] != _levels(books[number])]
     if bad:
@@ -122,9 +161,11 @@ def judge(db: Any, redis: Redis, contract: str, frames: Sequence[Sent], fate: Fa
     return verdict
 
 
-def _tick_of_each(verdict: Verdict, db: Any, contract: str, trades: set[int], intervals: Sequence[Interval]) -> None:
+def _tick_of_each(
+    verdict: Verdict, stored: Sequence[Mapping[str, Any]], trades: set[int], intervals: Sequence[Interval]
+) -> None:
     """A trade that came live makes a tick of the same moment: ticks have no number of the venue's to be counted by."""
-    ticks = db[COLLECTIONS["tick"]].distinct("time", {"contract": contract, "source": "trade"})
+    ticks = {one["time"] for one in stored if one["source"] == "trade"}
     if spoken := _recorded(intervals):
         within = {time for time in trades if spoken[0].start <= time < spoken[-1].end}
         lost = [time for time in within.difference(ticks) if not _is_hole(time, time, spoken)]
@@ -144,41 +185,61 @@ def _owed(verdict: Verdict, kind: str, spoken: Sequence[Interval], fate: Fate) -
     verdict.wrong += [f"a hole in {kind} while the collector lived: {cause}" for cause in early[:3]]
 
 
+def _load(frames: Sequence[Sent]) -> float:
+    seconds = sum(min(after.time - before.time, PAUSE_NS) for before, after in pairwise(frames)) / 1e9
+    return len(frames) / seconds if seconds else 0.0
+
+
+class _Side:
+    """One side of the venue's book, the best level first."""
+
+    def __init__(self, sign: int, levels: Sequence[Mapping[str, Any]]) -> None:
+        self._sign = sign
+        self._amounts = {sign * float(one["P"]): float(one["A"]) for one in levels}
+        self._keys = sorted(self._amounts)
+
+    def change(self, change: Mapping[str, Any]) -> bool:
+        """Apply one change; False if it is behind the recorded levels."""
+        key = self._sign * float(change["P"])
+        if change["CP"] != 3:
+            if key not in self._amounts:
+                insort(self._keys, key)
+            self._amounts[key] = float(change["A"])
+        elif self._amounts.pop(key, None) is not None:
+            del self._keys[bisect_left(self._keys, key)]
+        return len(self._keys) < DEPTH or key <= self._keys[DEPTH - 1]
+
+    def top(self) -> Levels:
+        return tuple((self._sign * key, self._amounts[key]) for key in self._keys[:DEPTH])
+
+
 def replayed(frames: Sequence[Sent]) -> dict[str, tuple[Levels, Levels]]:
     """The venue's own book after each difference that a recorder has to make a record of, by number.
 
     None is due where the recorded levels stay as they were, and while the book is crossed. Where the record lacks
     differences, for nobody was there whom the venue could send them to, it begins anew with the next whole book.
     """
-    sides: list[dict[float, float]] = []
+    sides: list[_Side] = []
     due: dict[str, tuple[Levels, Levels]] = {}
-    last, expected = _top(({}, {})), 0
+    last: tuple[Levels, Levels] = ((), ())
+    expected = 0
     for frame in frames:
         if frame.kind == 431 and (not sides or int(frame.number) > expected):
-            sides = [{float(one["P"]): float(one["A"]) for one in levels} for levels in frame.levels]
-            last, expected = _top(sides), int(frame.number)
+            sides = [_Side(sign, levels) for sign, levels in zip((-1, 1), frame.levels, strict=True)]
+            last, expected = (sides[0].top(), sides[1].top()), int(frame.number)
         if frame.kind != 432 or not sides or int(frame.number) < expected:
             continue
         if int(frame.number) > expected:
             sides = []
             continue
         expected += 1
-        for side, changes in zip(sides, frame.levels, strict=True):
-            for change in changes:
-                price = float(change["P"])
-                if change["CP"] == 3:
-                    side.pop(price, None)
-                else:
-                    side[price] = float(change["A"])
-        top = _top(sides)
-        if top != last and not (top[0] and top[1] and top[0][0][0] >= top[1][0][0]):
-            due[frame.number] = last = top
+        changed = [side.change(change) for side, changes in zip(sides, frame.levels, strict=True) for change in changes]
+        if not any(changed):
+            continue
+        bids, asks = sides[0].top(), sides[1].top()
+        if (bids, asks) != last and not (bids and asks and bids[0][0] >= asks[0][0]):
+            due[frame.number] = last = bids, asks
     return due
-
-
-def _top(sides: Sequence[Mapping[float, float]]) -> tuple[Levels, Levels]:
-    bids, asks = sides
-    return tuple(nlargest(DEPTH, bids.items())), tuple(nsmallest(DEPTH, asks.items()))
 
 
 def _levels(book: Mapping[str, Any]) -> tuple[Levels, Levels]:
@@ -226,14 +287,20 @@ def _every_one(
 
 
 def _same_in_both(
-    verdict: Verdict, db: Any, redis: Redis, contract: str, kind: str, intervals: Sequence[Interval]
+    verdict: Verdict,
+    db: Any,
+    redis: Redis,
+    contract: str,
+    kind: str,
+    stored: Sequence[Mapping[str, Any]],
+    intervals: Sequence[Interval],
 ) -> None:
     """Each entry is in both stores with the same bytes, or its time lies in a hole, or a note tells of it."""
     entries = {
         tuple(int(part) for part in entry_id.split(b"-")): fields[b"d"]
         for entry_id, fields in redis.xrange(MarketKeys(contract).stream(kind))
     }
-    rows = [one for one in db[COLLECTIONS[kind]].find({"contract": contract}) if one["ms"] is not None]
+    rows = [one for one in stored if one["ms"] is not None]
     documents = {(one["ms"], one["n"]): (one["time"], pack_record(from_document(kind, one))) for one in rows}
     notes = [claim for claim in claims_of(db, contract, kind, 0, None) if claim.note and claim.first and claim.last]
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.proofs.matrix import BUILD, CODE, fingerprint
@@ -22,8 +23,12 @@ from tests.proofs.recorder.run import Case, Outcome, run_case
 from tests.proofs.report import Line
 from tests.proofs.world import World, world
 
-VENUE: dict[str, Any] = {"market": "generated", "seed": 7, "speed": 1.0, "record_frames": True}
-LANES = 4
+VENUE: dict[str, Any] = {"market": "generated", "seed": 7, "waits": False, "record_frames": True}
+"""A venue that sends at its own pace, whoever is stopped or behind."""
+FULL, USUAL = VENUE | {"speed": 20.0}, VENUE | {"speed": 1.0}
+"""How much quicker than recorded. Full load takes up two cores: venue, servers, and as many collectors as there are
+lanes at 8,000 frames a second each."""
+LANES, USUAL_LANES = 2, 4
 FLOWS, SECONDS = 20, 120.0
 """Generated flows for the proof of books, and how long each is."""
 REFERENCE = "TICKROUTER_REFERENCE"
@@ -109,7 +114,7 @@ async def prove(
 ) -> list[Line]:
     """The recorder's columns, all of them or so many cases of each, and its twins."""
     kept, lines = Kept.open(fresh=fresh), list[Line]()
-    async with world(**VENUE) as place:
+    async with world(**FULL) as place:
         said("recorder: clean")
         clean, packed = await outcome_of(place, Case()), await outcome_of(place, Packing())
         work = Lanes(place, kept, said, lanes, deadline)
@@ -153,6 +158,7 @@ async def twin_line(place: World, name: str, cases: Sequence[AnyCase]) -> Line:
 def line_of(name: str, total: int, done: Sequence[tuple[str, bool, Verdict]]) -> Line:
     """One column as a line; it holds when no run failed, whether all cases were run or a sample."""
     failed = [{"cell": case, "wrong": verdict.wrong} for case, _, verdict in done if verdict.wrong]
+    loads = [verdict.load for *_, verdict in done if verdict.load]
     figures = {
         "cases": total,
         "reached": sum(reached for _, reached, _ in done),
@@ -160,11 +166,14 @@ def line_of(name: str, total: int, done: Sequence[tuple[str, bool, Verdict]]) ->
         "in_a_hole": sum(verdict.excused for *_, verdict in done),
         "most_unknown_s": max((verdict.unknown for *_, verdict in done), default=0.0),
         "longest_transit_s": max((verdict.transit for *_, verdict in done), default=0.0),
+        "frames_a_second": [round(load) for load in (min(loads), median(loads), max(loads))] if loads else [],
     }
     note = (
         f"{len(done)} of {total} cases, {figures['reached']} reached their point; {figures['frames']:,} frames, "
         f"{figures['in_a_hole']:,} in a hole; at most {figures['most_unknown_s']:.2f} s unknown"
     )
+    if loads:
+        note += f"; {median(loads):,.0f} frames a second (median run; {min(loads):,.0f} at least)"
     return Line(name, len(done), len(failed), bool(done) and not failed, note, {**figures, "failed": failed[:100]})
 
 
@@ -198,7 +207,7 @@ async def soak(minutes: float, seed: int, said: Callable[[str], None], lanes: in
     """Cases of all columns as chance has it, for so long."""
     done: list[tuple[str, bool, Verdict]] = []
     end = time.monotonic() + minutes * 60
-    async with world(**VENUE) as place:
+    async with world(**FULL) as place:
         clean, packed = await outcome_of(place, Case()), await outcome_of(place, Packing())
         pool = [case for cases in columns(clean, packed).values() for case in cases]
         while time.monotonic() < end:

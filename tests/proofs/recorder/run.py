@@ -9,8 +9,12 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pymongo import MongoClient
@@ -21,7 +25,7 @@ from tests.proofs.framing import redis_namer
 from tests.proofs.gate import Act, Gate, Point
 from tests.proofs.proxy import Address, Proxy
 from tests.proofs.recorder.disk import Disk
-from tests.proofs.recorder.judge import DEPTH, END, KINDS, Fate, Verdict, judge, sent_frames
+from tests.proofs.recorder.judge import DEPTH, END, KINDS, Fate, Recorded, Verdict, judged
 from tests.proofs.recorder.process import is_alive, kill, port_of, until
 from tests.proofs.world import World
 from tickrouter.bus.keys import MarketKeys
@@ -35,6 +39,7 @@ AFTER = 0.8
 """Seconds that a collector records before its run goes on."""
 ENDS = 5
 """A collector that ends while a server lags behind leaves the rest to the next one: so often there may be one."""
+JUDGES = 2
 SCRIPTS = {Script("publish").digest: "publish", Script("renew").digest: "renew"}
 
 Trouble = Literal[
@@ -151,6 +156,7 @@ class Recording:
             self.own["redis"].url if "redis" in self.own else self._world.redis_server.url.replace("/0", f"/{number}")
         )
         mongo = self.own["mongo"].url if "mongo" in self.own else self._world.mongo.url
+        self._addresses = redis, mongo
         self.redis: Redis = Redis.from_url(redis)
         self._stack.callback(self.redis.close)
         self.mongo: MongoClient[dict[str, Any]] = MongoClient(mongo, serverSelectionTimeoutMS=20_000)
@@ -190,6 +196,10 @@ class Recording:
         for gate in self.gates.values():
             gate.begin(pid)
         self._stack.callback(kill, pid)
+
+    def recorded(self, record: Path, offset: int) -> Recorded:
+        """What its judge is told."""
+        return Recorded(*self._addresses, self.name, CONTRACT, PAIR, record, offset)
 
     def entries(self, kind: str) -> int:
         return int(self.redis.xlen(MarketKeys(CONTRACT).stream(kind)))
@@ -334,16 +344,17 @@ async def run_case(world: World, case: Case) -> Outcome:
             assert await recording.wait_live(), "what was left is not taken up"
             await recording.end()
 
-        def verdict() -> Verdict:
-            frames = sent_frames(record, offset, PAIR)
-            db = recording.mongo[recording.name]
-            may_lack = bool(case.stop or case.file_size)
-            fate = Fate(recording.kills, recording.gone, recording.live, may_lack)
-            found = judge(db, recording.redis, CONTRACT, frames, fate)
-            recording.mongo.drop_database(recording.name)
-            return found
+        fate = Fate(recording.kills, recording.gone, recording.live, bool(case.stop or case.file_size))
+        place = recording.recorded(record, offset)
+        verdict = await asyncio.get_running_loop().run_in_executor(judges(), judged, place, fate)
+        await asyncio.to_thread(recording.mongo.drop_database, recording.name)
+        return Outcome(case, verdict, reached, trace)
 
-        return Outcome(case, await asyncio.to_thread(verdict), reached, trace)
+
+@cache
+def judges() -> ProcessPoolExecutor:
+    """Who judges, in processes of their own: what passes the messages of other runs on must not wait for it."""
+    return ProcessPoolExecutor(JUDGES, get_context("spawn"))
 
 
 async def _play(recording: Recording, case: Case) -> bool:

@@ -11,7 +11,16 @@ import uvloop
 
 from tests.proofs.recorder import books, matrix
 from tests.proofs.recorder.archiving import Packing
-from tests.proofs.recorder.prove import LANES, REFERENCE, VENUE, columns, outcome_of, prove_books, twin_line, twins
+from tests.proofs.recorder.prove import (
+    REFERENCE,
+    USUAL,
+    USUAL_LANES,
+    columns,
+    outcome_of,
+    prove_books,
+    twin_line,
+    twins,
+)
 from tests.proofs.recorder.run import Case, Outcome
 from tests.proofs.report import Line
 from tests.proofs.world import world
@@ -24,11 +33,11 @@ SAMPLE = {"kills": 5, "stops": 1, "troubles": 2, "pairs": 1, "mongod's disk": 2,
 
 def test_a_sample_of_kills_and_bad_moments_loses_nothing_in_silence_and_twins_are_caught() -> None:
     async def prove() -> tuple[list[Outcome], list[Line]]:
-        async with world(**VENUE) as place:
+        async with world(**USUAL) as place:
             clean, packed = await asyncio.gather(outcome_of(place, Case()), outcome_of(place, Packing()))
             found = columns(clean, packed)
             cases = [case for name, count in SAMPLE.items() for case in matrix.sample(found[name], count, SEED)]
-            turn = asyncio.Semaphore(LANES)
+            turn = asyncio.Semaphore(USUAL_LANES)
 
             async def one(case: Case | Packing) -> Outcome:
                 async with turn:

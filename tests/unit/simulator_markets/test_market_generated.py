@@ -87,8 +87,11 @@ def test_nothing_of_the_house_is_left_behind(venue: Venue) -> None:
     assert all(order in bids or order in asks for order in resting)
 
 
-def test_it_runs_in_real_time_and_takes_a_pause_out_of_its_clock(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    market = GeneratedMarket(["BTCUSDT"], seed=3, rate=2.0)
+@pytest.mark.parametrize(("waits", "rooms"), [(True, 3), (False, 0)])
+def test_it_runs_in_real_time_and_takes_a_pause_out_of_its_clock(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch, waits: bool, rooms: int
+) -> None:
+    market = GeneratedMarket(["BTCUSDT"], seed=3, rate=2.0, waits=waits)
     moments = iter([0.0, 0.5, 100.0, 100.25])
     asked: list[float] = []
 
@@ -113,7 +116,7 @@ def test_it_runs_in_real_time_and_takes_a_pause_out_of_its_clock(venue: Venue, m
     play(desk, 0.0, 1.75)
     assert venue.book("BTCUSDT") == expected.book("BTCUSDT")
     assert all(seconds < 0.021 for seconds in asked)
-    assert venue.rooms == 3
+    assert venue.rooms == rooms
 
 
 def test_the_times_are_the_venues(venue: Venue) -> None:

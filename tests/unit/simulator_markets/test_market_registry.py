@@ -22,6 +22,7 @@ from tickrouter.errors import ConfigError
 class Given:
     seed: int = 1
     speed: float = 1.0
+    waits: bool = True
     live_host: str = ""
 
 
