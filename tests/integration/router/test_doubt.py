@@ -76,7 +76,9 @@ def test_an_order_that_was_never_placed_is_watched_for_a_day_and_a_late_find_rev
 ) -> None:
     settings: dict[str, Any] = {"capabilities": {"visibility_lag": 0.3, "stamp_tolerance": 0.3}}
     settings |= {"router": {"lease_ms": 600, "reconcile_interval": 0.3, "egress": unique}}
-    with routing(venue, tmp_path / "r", unique, redis_url=redis_url, mongo_url=mongo_url, **settings) as router:
+    servers = {"redis_url": redis_url, "mongo_url": mongo_url}
+    # No private message tells of the order before its listings do.
+    with routing(venue, tmp_path / "r", unique, **servers, socket_key=False, **settings) as router:
         router.start()
         venue.fault("hide_order", PLACE, delay_ms=3000, lose=True)
         client_oid = router.place("b", "90", "1")
