@@ -18,7 +18,7 @@ from tickrouter.history.outbox import events_of
 from tickrouter.model.account import Account
 from tickrouter.model.event import Event
 from tickrouter.model.money import plain
-from tickrouter.model.order import Order
+from tickrouter.model.order import Order, Status
 
 from .tail import clock
 
@@ -61,14 +61,16 @@ def story(steps: list[Step], events: list[Event]) -> Iterator[str]:
     by_time: dict[int, list[Event]] = {}
     for event in events:
         by_time.setdefault(event.time, []).append(event)
-    for step in steps:
-        yield f"  {_at(step.time)} [bold]{step.status}[/bold]  {escape(step.fact)}"
-        for event in by_time.pop(step.time, []):
-            yield from _notes(event)
-    for time in sorted(by_time):
-        for event in by_time[time]:
-            what = " ".join(part for part in (event.status, event.fact) if part)
-            yield f"  {_at(time)} {event.type} {escape(what)}".rstrip()
+    stepped = {step.time for step in steps}
+    alone = [Step(time, "", "") for time in by_time if time not in stepped]
+    for step in sorted([*steps, *alone], key=lambda step: step.time):
+        told_now = by_time.pop(step.time, [])
+        if step.time in stepped:
+            yield f"  {_at(step.time)} [bold]{step.status}[/bold]  {escape(step.fact)}"
+        for event in told_now:
+            if step.time not in stepped:
+                what = " ".join(part for part in (event.status, event.fact) if part)
+                yield f"  {_at(step.time)} {event.type} {escape(what)}".rstrip()
             yield from _notes(event)
 
 
@@ -89,8 +91,9 @@ def evidence(order: Order, looked: Findings | None = None) -> Iterator[str]:
     if order.parent is not None:
         yield f"  replaced, or shares the client id of, {order.parent}"
     if order.replacement is not None:
-        yield f"  to be replaced by {order.replacement.client_oid}"
-    if order.cancel_at is not None:
+        became = "" if order.status is Status.REPLACED else "was to be " if order.status.is_final else "to be "
+        yield f"  {became}replaced by {order.replacement.client_oid}"
+    if order.cancel_at is not None and not order.status.is_final:
         yield f"  cancelled by itself at {clock(order.cancel_at)}"
     if order.fills_pending:
         yield f"  fills pending: the venue says {plain(order.venue_filled)} are filled"

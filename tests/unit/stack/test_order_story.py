@@ -14,7 +14,7 @@ from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Event, Reason
 from tickrouter.model.fill import Fill
-from tickrouter.model.order import Order, Replacement
+from tickrouter.model.order import Order, Replacement, Status
 
 TIME = 1_785_585_600_000_000_000
 OID, OTHER = "a" * 32, "b" * 32
@@ -59,6 +59,13 @@ def test_events_without_a_step_are_told_by_themselves() -> None:
     assert lines[1].strip() == "reconciled: 1 and 2"
 
 
+def test_all_of_it_is_told_by_time() -> None:
+    steps = [Step(TIME, "New", "accepted"), Step(TIME + 9, "Canceled", "canceled in order")]
+    told_of = [event(TIME + 12, type="command_done"), event(TIME + 5, status="New", fact="accepted")]
+    plain = [Text.from_markup(line).plain.strip().split(" ", 2)[2] for line in story(steps, told_of)]
+    assert plain == ["New  accepted", "order New accepted", "Canceled  canceled in order", "command_done"]
+
+
 def test_a_fill_stands_under_its_step() -> None:
     (_, line) = story([Step(TIME, "Filled", "execution")], [event(TIME, type="fill", fill=FILL)])
     assert line.strip() == "fill 77: 0.5 at 1000.5, fee 0.45 try"
@@ -81,6 +88,11 @@ def test_what_an_order_is_known_by() -> None:
     text = "\n".join(evidence(known))
     for part in ("request 2", "digest d1", "900", OTHER, "2026-08-01 12:00:00.000", "the venue says 0.5 are filled"):
         assert part in text
+    assert f"to be replaced by {OTHER}" in text
+    over = "\n".join(evidence(replace(known, status=Status.REPLACED)))
+    assert f"  replaced by {OTHER}" in over
+    assert "cancelled by itself" not in over
+    assert f"was to be replaced by {OTHER}" in "\n".join(evidence(replace(known, status=Status.FILLED)))
 
 
 def test_where_an_order_in_doubt_was_looked_for() -> None:
