@@ -31,6 +31,11 @@ class Loss:
     first: EntryId | None = None
     last: EntryId | None = None
 
+    @property
+    def ids(self) -> tuple[EntryId, EntryId, int] | None:
+        """First and last entry id and how many; None for records without one."""
+        return None if self.first is None or self.last is None else (self.first, self.last, self.count)
+
 
 def claim_of(loss: Loss, sink: str, now: int) -> Claim | None:
     """What the ledger is told of records that a sink gave up when its process ended; None for those without an id."""

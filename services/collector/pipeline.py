@@ -14,30 +14,27 @@ from tickrouter.core.coverage import Ledger
 from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
 from tickrouter.core.staleness import Staleness
 from tickrouter.core.tick_merge import TickMerge
-from tickrouter.core.trade_sides import Verdict, verdict
 from tickrouter.model.book import Book
 from tickrouter.model.coverage import Claim, Opening, State
 from tickrouter.model.feed import Feed, FeedState
 from tickrouter.model.tick import Tick
-from tickrouter.model.trade import Side, Trade
+from tickrouter.model.trade import Trade
 from tickrouter.venues.card import Channels
 
 from .item import CLAIM, FEED, OPENING, Item
 from .loss import Loss
 from .proven import Proven
+from .refused_time import RefusedTime
 from .session import Session
+from .side_check import SideCheck
 from .trade_memory import TradeMemory
 
 _NS_PER_MS = 1_000_000
-_KINDS_OF: dict[type[MarketFact], str] = dict.fromkeys((BookDiff, BookSnapshot), "book")
-_KINDS_OF |= {TickerSeen: "tick", TradeSeen: "trade"}
+_KINDS_OF: dict[type, str] = {BookDiff: "book", BookSnapshot: "book", TickerSeen: "tick", TradeSeen: "trade"}
 """Class of a fact to the kind of record that shows its channel to be alive."""
-_QUARANTINE_EVERY_NS = 1_000_000_000
 ALL = "all"
 SILENT = "silent for longer than the card allows"
 EARLY_TRADES = 1000
-SIDES = 1000
-"""Latest trades whose sides are remembered until REST told of some of them; its list holds about 50."""
 RENEW_NS = 450_000_000
 """How often the ledger is told how far all is well."""
 
@@ -52,7 +49,7 @@ class Pipeline:
         self.wants_resync = False
         self.wants_trades = True
         """Past trades are to be asked for: to check the sides at the start, and after a gap."""
-        self.sides: Verdict = "open"
+        self.sides = SideCheck()
         self.counts: Counter[str] = Counter()
         self._kinds = frozenset(recording.kinds)
         self._levels = recording.levels
@@ -62,8 +59,6 @@ class Pipeline:
         self._sync = BookSync(channels.book_cut, recording.levels)
         self._staleness = Staleness(channels.stale_after)
         self._trades = TradeMemory()
-        self._sides: dict[str, Side] = {}
-        self._first_trade: int | None = None
         self._ledger = Ledger(contract, recording.kinds)
         self._renewed = 0
         # Seen while another collector, or nobody yet, records: they become backfill when it is our turn.
@@ -79,7 +74,7 @@ class Pipeline:
         self._book_facts: tuple[int | None, int | None] = (None, None)
         """When the last two facts of the book came."""
         self._book_pending = False
-        self._quarantined_at = 0
+        self._refused = RefusedTime()
 
     def connected(self, now: int) -> None:
         """Every channel was asked for on a new connection."""
@@ -136,6 +131,7 @@ class Pipeline:
             elif type(fact) is TradeSeen:
                 if "trade" not in heard:
                     self._hear(items, "trade", now, heard)
+                self.sides.saw(fact.trade, now)  # the socket's word alone: REST is not to be compared with itself
                 self._take_trade(items, fact, now)
             elif type(fact) is Refused:
                 self._take_refused(items, fact, now)
@@ -144,6 +140,13 @@ class Pipeline:
         for what, count in Counter(map(type, facts)).items():
             if (kind := _KINDS_OF.get(what)) is not None:
                 self.counts[f"{kind}_facts"] += count
+        return items
+
+    def unread(self, fact: Refused, now: int) -> list[Item]:
+        """Take a frame of the connection that cannot be read, so that nobody can say whose it was."""
+        items: list[Item] = []
+        if not self._is_down:  # else all is missing anyway
+            self._take_refused(items, fact, now)
         return items
 
     def passed(self, now: int, drained: int | None = None) -> list[Item]:
@@ -162,6 +165,9 @@ class Pipeline:
             if kind in self._kinds:
                 self._tell(items, "stale", SILENT, kind, now, since)
                 self._turn(items, kind, "unknown", SILENT, now, since)
+            if kind == "book" and self._sync.sequence is not None:
+                self._sync.reset(since)  # so that a new start is due by now
+                self._lose_book(items, "unknown", f"book {SILENT}", since, now)
         self._take_book(items, self._sync.check(now), now, None)
         if self._book_pending:
             self._keep_book(items, now, None)
@@ -173,20 +179,15 @@ class Pipeline:
         if loss.kind != FEED:
             cause = f"{sink}: {loss.count} {loss.kind} records given up"
             self._gap(items, cause, loss.kind, loss.since, now)
-            ids = None if loss.first is None or loss.last is None else (loss.first, loss.last, loss.count)
-            claims = self._ledger.point(loss.kind, "missing", cause, (loss.since, loss.until + 1), now, lost=ids)
+            claims = self._ledger.point(loss.kind, "missing", cause, (loss.since, loss.until + 1), now, lost=loss.ids)
             items += self._claims([claim if sink == "mongo" else replace(claim, note="redis") for claim in claims])
         return items
 
     def past_trades(self, trades: Sequence[Trade], now: int) -> list[Item]:
         """Trades that REST told: they check the socket's sides, and fill what a gap left out."""
+        self.sides.compare(trades)
+        self.wants_trades = self.wants_trades or self.sides.verdict == "open"
         items: list[Item] = []
-        if self.sides == "open":
-            self.sides = verdict(self._sides, trades)
-            if self.sides == "open":
-                self.wants_trades = True
-            else:
-                self._sides.clear()
         for trade in trades:
             self._take_trade(items, TradeSeen(trade, False), now)
         return items
@@ -194,26 +195,23 @@ class Pipeline:
     def sides_were_wrong(self, now: int) -> list[Item]:
         """What was recorded so far has the sides the other way round: the ledger and the feed are told."""
         items: list[Item] = []
-        if "trade" in self._kinds and self._first_trade is not None:
+        if "trade" in self._kinds and (since := self.sides.since) is not None:
             cause = "the card had the sides of trades the other way round"
-            items += self._claims(self._ledger.point("trade", "missing", cause, (self._first_trade, now + 1), now))
-            self._gap(items, cause, "trade", self._first_trade, now)
-        self.sides = "wrong"
-        self._sides.clear()
+            items += self._claims(self._ledger.point("trade", "missing", cause, (since, now + 1), now))
+            self._gap(items, cause, "trade", since, now)
+        self.sides.settle("wrong")
         return items
 
     def proven(self, found: Proven, now: int) -> list[Item]:
         """A hole among trades is closed, as the venue's ids prove: the ledger and the feed are told."""
-        ids = f"ids {found.proof.before + 1} to {found.proof.after - 1}" if found.proof.trades else "no id in between"
-        cause = f"{found.proof.trades} trades read after the fact, {ids}"
-        claims = self._ledger.point("trade", "backfilled", cause, (found.start, found.end), now)
-        items = self._claims(claims)
-        if claims:
-            self._add(items, FEED, Feed(now, self._standing("trade"), cause, self.contract, "trade", found.start), now)
+        items = self._claims(self._ledger.point("trade", "backfilled", found.cause, (found.start, found.end), now))
+        if items:
+            told = Feed(now, self._standing("trade")[0], found.cause, self.contract, "trade", found.start)
+            self._add(items, FEED, told, now)
         return items
 
-    def _standing(self, kind: str) -> FeedState:
-        return (self._states.get(kind) or self._states[ALL])[0]
+    def _standing(self, kind: str) -> tuple[FeedState, str]:
+        return self._states.get(kind) or self._states[ALL]
 
     def status(self) -> dict[str, Any]:
         """What the state file shows."""
@@ -255,7 +253,7 @@ class Pipeline:
         session, before = self.session, self._told
         self._told = session
         if session is None and before is not None:
-            items += self._claims(self._ledger.stop(now))
+            self._speak(items, self._ledger.stop(now))
         if session is None or session is before:
             return
         is_first = before is None
@@ -263,7 +261,7 @@ class Pipeline:
         if is_first:
             opening = Opening(now, self.contract, session.number, tuple(sorted(self._kinds)), session.alive)
             items.append(Item(self.contract, OPENING, None, opening))
-        items += self._claims(self._ledger.begin(session.number, now))
+        self._speak(items, self._ledger.begin(session.number, now))
         if is_first and session.ended_ms:
             self._gap(items, "the collector was not running", ALL, session.ended_ms * _NS_PER_MS, now)
         while self._early:
@@ -275,9 +273,11 @@ class Pipeline:
         """The first fact of a kind among those that came together."""
         heard.add(kind)
         if (since := self._staleness.seen(kind, now)) is not None and kind in self._kinds:
+            if kind == "book" and not self._sync.is_good:
+                self._tell(items, "resync", "heard again, without a good book yet", kind, now, since)
+                return
             self._tell(items, "live", "heard again", kind, now, since)
-            if kind != "book" or self._sync.is_good:
-                self._turn(items, kind, "live", "heard again", now)
+            self._turn(items, kind, "live", "heard again", now)
 
     def _take_tickers(self, items: list[Item], tickers: Sequence[TickerSeen], now: int, heard: set[str]) -> None:
         if "tick" not in heard:
@@ -289,11 +289,6 @@ class Pipeline:
         if not self._trades.is_news(trade.trade_id, live=fact.live):
             self.counts["trades_repeated"] += 1
             return
-        if self.sides == "open":
-            self._sides.setdefault(trade.trade_id, trade.side)
-            if len(self._sides) > SIDES:
-                del self._sides[next(iter(self._sides))]
-            self._first_trade = self._first_trade or now
         if "trade" in self._kinds:
             if self._told is None:
                 self._early.append(trade)
@@ -312,14 +307,11 @@ class Pipeline:
 
     def _take_book(self, items: list[Item], outcome: BookOutcome, now: int, exchange_time: int | None) -> None:
         if outcome.invalidated is not None:
-            self.counts["book_invalidated"] += 1
-            self._merge.on_book_lost()
-            self._book_pending = False
             self._tell(items, "resync", outcome.invalidated, "book", now)
             # What made it invalid may have been lost since the fact before; ticks are made from the book too.
             since, cause = self._book_facts[0] or now, f"book invalid: {outcome.invalidated}"
             self._turn(items, "book", "missing", cause, now, since)
-            items += self._claims(self._ledger.point("tick", "missing", cause, (since, now + 1), now))
+            self._lose_book(items, "missing", cause, since, now)
         if outcome.corrected:
             self.counts["book_corrected"] += 1
         if outcome.resync:
@@ -333,6 +325,13 @@ class Pipeline:
         if (tick := self._merge.on_book(bids, asks, now, exchange_time, self._sync.flags)) is not None:
             self._keep_ticks(items, (tick,), now)
         self._keep_book(items, now, exchange_time)
+
+    def _lose_book(self, items: list[Item], state: State, cause: str, since: int, now: int) -> None:
+        """The book is good no longer, and was not since; ticks of other causes were told with its levels meanwhile."""
+        self.counts["book_invalidated"] += 1
+        self._merge.on_book_lost()
+        self._book_pending = False
+        items += self._claims(self._ledger.point("tick", state, cause, (since, now + 1), now))
 
     def _keep_book(self, items: list[Item], now: int, exchange_time: int | None) -> None:
         if "book" not in self._kinds:
@@ -353,18 +352,15 @@ class Pipeline:
 
     def _take_refused(self, items: list[Item], fact: Refused, now: int) -> None:
         self.counts[fact.kind] += 1
-        if fact.kind == "quarantine" and now - self._quarantined_at >= _QUARANTINE_EVERY_NS:
-            self._quarantined_at = now
-            cause = f"quarantine: {fact.text}"
-            self._gap(items, cause, ALL, now, now)
+        if self._told is not None and (hole := self._refused.hole(fact, now)) is not None:
+            self._gap(items, hole.cause, ALL, now, now)
             for kind in self._kinds:
-                interval = now, now + _QUARANTINE_EVERY_NS
-                items += self._claims(self._ledger.point(kind, "missing", cause, interval, now))
+                items += self._claims(self._ledger.point(kind, hole.state, hole.cause, (hole.start, hole.end), now))
 
     def _gap(self, items: list[Item], cause: str, kind: str, since: int, now: int) -> None:
         """Say that records are missing, and how the feed stands since."""
         self._add(items, FEED, Feed(now, "gap", cause, self.contract, kind, since), now)
-        state, standing = self._states.get(kind) or self._states[ALL]
+        state, standing = self._standing(kind)
         self._add(items, FEED, Feed(now, state, standing, self.contract, kind), now)
 
     def _tell(
@@ -384,16 +380,20 @@ class Pipeline:
             self.counts[kind] += len(records)
             ids = session.ids[kind].take(len(records), now)
             self._ledger.stored(kind, ids[0], ids[-1], len(ids))
-            contract = self.contract
-            items += [Item(contract, kind, entry_id, record) for entry_id, record in zip(ids, records, strict=True)]
+            items += [Item(self.contract, kind, one, record) for one, record in zip(ids, records, strict=True)]
 
     def _renew(self, items: list[Item], now: int, drained: int) -> None:
         if now - self._renewed >= RENEW_NS or now < self._renewed:
             self._renewed = now
-            items += self._claims(self._ledger.renew(drained))
+            self._speak(items, self._ledger.renew(drained))
 
     def _turn(self, items: list[Item], kind: str, state: State, cause: str, now: int, since: int | None = None) -> None:
-        items += self._claims(self._ledger.turn(kind, state, cause, now, since))
+        self._speak(items, self._ledger.turn(kind, state, cause, now, since))
+
+    def _speak(self, items: list[Item], claims: list[Claim]) -> None:
+        if any(not claim.is_open for claim in claims):  # what is told behind it holds over holes told before
+            self._refused.forget()
+        items += self._claims(claims)
 
     def _claims(self, claims: list[Claim]) -> list[Item]:
         return [Item(self.contract, CLAIM, None, claim) for claim in claims]

@@ -15,3 +15,9 @@ class Proven:
     start: int
     end: int
     proof: Proof
+
+    @property
+    def cause(self) -> str:
+        """For people."""
+        ids = f"ids {self.proof.before + 1} to {self.proof.after - 1}" if self.proof.trades else "no id in between"
+        return f"{self.proof.trades} trades read after the fact, {ids}"

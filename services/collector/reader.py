@@ -158,6 +158,8 @@ class Reader(threading.Thread):
                 continue
             if type(fact) is Refused:
                 self._refusals.keep(fact, now)
+                if fact.contract is None:
+                    items += [item for pipeline in self._pipelines.values() for item in pipeline.unread(fact, now)]
             if fact.contract is not None:
                 found.setdefault(fact.contract, []).append(fact)
         for contract, own in found.items():
@@ -190,7 +192,7 @@ class Reader(threading.Thread):
         for contract, own in trades.items():
             pipeline = self._pipelines[contract]
             items += pipeline.past_trades(own, now)
-            if pipeline.sides == "wrong" and not self._are_sides_turned:
+            if pipeline.sides.verdict == "wrong" and not self._are_sides_turned:
                 self._are_sides_turned = True
                 self._adapter.turn_sides()
                 self._log.error("the card has the sides of trades the other way round", contract=contract)

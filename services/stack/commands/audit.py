@@ -14,7 +14,7 @@ from tickrouter.history.audit import audit as count
 from tickrouter.history.connection import connect, database
 from tickrouter.model.contract import Contract
 
-from .common import ConfigOption, JsonOption, out, print_json, reachable
+from .common import ConfigOption, JsonOption, out, print_json, print_table, reachable
 from .coverage import DayOption, day_of
 
 
@@ -37,13 +37,16 @@ def audit(
         for one in found:
             print_json(asdict(one))
     else:
-        out.print(_table(found))
+        print_table(_table(found))
         for one in found:
             for problem in one.problems:
                 out.print(f"[red]{one.contract} {one.kind}: {escape(problem)}[/red]", soft_wrap=True)
     if any(one.problems for one in found):
         raise typer.Exit(1)
     if not as_json:
+        for name in names:
+            if not any(one.claimed or one.documents or one.backfilled for one in found if one.contract == name):
+                out.print(f"[yellow]{name}: nothing was recorded that day[/yellow]", soft_wrap=True)
         out.print("everything claimed is stored, or the ledger says why not")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from tickrouter.config import FILE_VARIABLE, Config, find_config, load_config
 
@@ -40,6 +41,7 @@ SpeedOption = Annotated[
     float, typer.Option("--speed", min=0.01, help="How much faster than real time it plays; not for live.")
 ]
 
+_WIDEST = 1000
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -80,6 +82,12 @@ def market_source(text: str) -> str:
         if not file.is_file():
             raise typer.BadParameter(f"{str(file)!r} is neither generated, live nor a file", param_hint="--market")
     return ",".join(str(file.resolve()) for file in files)
+
+
+def print_table(table: Table) -> None:
+    """A table as wide as it has to be: no number and no name is cut, however narrow the terminal is."""
+    width = out.measure(table, options=out.options.update(width=_WIDEST)).maximum
+    Console(highlight=False, width=max(out.width, width)).print(table)
 
 
 def print_json(value: Any) -> None:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from tickrouter.clock import SystemClock
+from tickrouter.core.coverage import holes
 from tickrouter.history.connection import connect, database
 from tickrouter.history.coverage import coverage as covered
 from tickrouter.model.contract import Contract
 from tickrouter.model.coverage import Interval, State
 from tickrouter.model.moment import nanoseconds, utc
 
-from .common import ConfigOption, ContractArgument, JsonOption, out, print_json, reachable
+from .common import ConfigOption, ContractArgument, JsonOption, errors, out, print_json, reachable
 
 CELLS = 96
 """Of a day's line: a quarter of an hour each."""
+SHOWN = 5
+"""Holes that are told beside an answer."""
 DAY_NS = 86_400 * 1_000_000_000
 MARKS: dict[State, str] = {
     "live": "[green]█[/green]",
@@ -53,10 +56,22 @@ def coverage(
         share = sum(i.end - i.start for i in intervals if not i.is_hole) / (end - start) if end > start else 0.0
         out.print(f"{kind:<7}{line(intervals, start)} {share:7.2%}", soft_wrap=True)
     out.print("[dim]" + " " * 7 + "█ live  ▓ backfilled  ? unknown  · missing; a cell shows the worst of it[/dim]")
+    if start == end:
+        out.print("that day has not begun")
     for kind, intervals in found.items():
         for interval in intervals:
             if interval.is_hole:
                 out.print(f"{kind:<7}{escape(_told(interval))}", soft_wrap=True)
+
+
+def print_holes(kind: str, intervals: Sequence[Interval]) -> None:
+    """Say on stderr what an answer lacks: the first few, and how many more."""
+    lacking = holes(intervals)
+    for one in lacking[:SHOWN]:
+        day = f"{utc(one.start):%Y-%m-%d} "
+        errors.print(f"lacking: {kind} {day}{escape(_told(one))}", style="yellow", soft_wrap=True)
+    if len(lacking) > SHOWN:
+        errors.print(f"lacking: {len(lacking) - SHOWN} more; see tickrouter coverage", style="yellow", soft_wrap=True)
 
 
 def day_of(day: str | None) -> tuple[int, int]:
@@ -78,7 +93,10 @@ def line(intervals: Sequence[Interval], start: int) -> str:
 
 def _told(interval: Interval) -> str:
     seconds = (interval.end - interval.start) / 1e9
-    span = f"{_clock(utc(interval.start))} to {_clock(utc(interval.end))}"
+    end = utc(interval.end)
+    # The end of a day is its 24:00; of a longer hole the day is told too.
+    last = _clock(end) if end - utc(interval.start) < timedelta(days=1) else f"{end:%Y-%m-%d} {_clock(end)}"
+    span = f"{_clock(utc(interval.start))} to {last}"
     return f"{span} {interval.state} ({seconds:.3f} s): {interval.cause}"
 
 

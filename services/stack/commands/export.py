@@ -14,10 +14,12 @@ from tickrouter._launch import service
 from tickrouter.clock import SystemClock
 from tickrouter.errors import TickrouterError
 from tickrouter.history.connection import connect, database, ensure_indexes
+from tickrouter.history.coverage import coverage
 from tickrouter.model.contract import Contract
 from tickrouter.model.moment import nanoseconds
 
 from .common import ConfigOption, ContractArgument, errors, out, reachable
+from .coverage import print_holes
 
 _NEEDS = "this needs pyarrow: pip install 'tickrouter[archive]'"
 
@@ -48,7 +50,10 @@ def export(
     columns: Annotated[str | None, typer.Option("--columns", help="Names, with commas between.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write stored records to files, one a day; stopped and started again, it goes on where it was."""
+    """Write stored records to files, one a day; stopped and started again, it goes on where it was.
+
+    What of that time is lacking is said on stderr, and in the metadata of a Parquet file.
+    """
     files = _export_module()
     settings = reachable(config)
     name, now = str(Contract.parse(contract)), SystemClock().now()
@@ -67,6 +72,8 @@ def export(
                 total += rows
                 progress.update(task, rows=total)
             progress.advance(task)
+        lacking = coverage(db, name, kind.value, first, last)
+    print_holes(kind.value, lacking)
     before = f", {len(parts) - len(left)} were there" if len(left) < len(parts) else ""
     out.print(f"{total:,} rows in {len(left)} files in {folder}{before}", soft_wrap=True)
 

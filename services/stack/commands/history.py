@@ -11,6 +11,7 @@ from tickrouter.client import Client
 from tickrouter.clock import SystemClock
 
 from .common import ConfigOption, ContractArgument, JsonOption, out, print_json, reachable
+from .coverage import print_holes
 from .tail import Kind, described
 
 _HOUR = 3600 * 1_000_000_000
@@ -28,7 +29,7 @@ def history(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what MongoDB holds of a contract, by time."""
+    """Print what MongoDB holds of a contract, by time, and on stderr what of that time is lacking."""
     with Client(reachable(config)) as client:
         found: Any = client.history(contract, start or SystemClock().now() - _HOUR, end, kind=kind.value)
         for record in islice(found, limit or None):
@@ -36,3 +37,4 @@ def history(
                 print_json({"kind": kind.value, **record.to_dict()})
             else:
                 out.print(described(record), soft_wrap=True)
+        print_holes(kind.value, found.coverage)

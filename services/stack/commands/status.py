@@ -10,7 +10,7 @@ from rich.table import Table
 from tickrouter.clock import SystemClock
 
 from ..facts import read_state
-from .common import ConfigOption, JsonOption, out, print_json, reachable
+from .common import ConfigOption, JsonOption, out, print_json, print_table, reachable
 
 PARTS = ("stored", "queued", "spilled", "refused", "given_up")
 OLD_NS = 5_000_000_000
@@ -35,6 +35,9 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             print_json(row)
     else:
         _print(state, rows)
+        for row in wrong:
+            astray = row["received"] - sum(row[name] for name in PARTS)
+            out.print(f"[red]{row['sink']} {row['kind']}: {astray:,} of those received are in no account[/red]")
     if wrong:
         raise typer.Exit(1)
 
@@ -53,4 +56,4 @@ def _print(state: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         table.add_column(heading.replace("_", " "), justify="left" if heading in ("sink", "kind") else "right")
     for row in rows:
         table.add_row(row["sink"], row["kind"], *(f"{row[name]:,}" for name in ("received", *PARTS)))
-    out.print(table)
+    print_table(table)

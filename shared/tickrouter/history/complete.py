@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pymongo.database import Database
 
-from tickrouter.core.coverage import holes
+from tickrouter.core.coverage import NEVER, holes
 from tickrouter.errors import HistoryGap
 from tickrouter.history.connection import Document
 from tickrouter.history.coverage import coverage
@@ -15,10 +15,14 @@ def require_whole(db: Database[Document], contract: str, kind: str, start: int, 
     """See to it that nothing of start <= time < end (ns; None: as far as collectors have spoken) is lacking.
 
     Raises:
-        HistoryGap: something is missing or unknown; the text says what and why.
+        HistoryGap: something is missing or unknown, or no collector has spoken of that time; the text says
+            what and why.
         StorageError: MongoDB did not answer.
     """
-    lacking = holes(coverage(db, contract, kind, start, end))
+    spoken = coverage(db, contract, kind, start, end)
+    lacking = holes(spoken)
+    if not spoken and (end is None or start < end):
+        raise HistoryGap(f"{contract} {kind}: {NEVER} from {utc(start)} on")
     if not lacking:
         return
     first = lacking[0]

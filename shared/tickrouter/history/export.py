@@ -7,8 +7,9 @@ its form. Whenever it is cut off, it ends in the same bytes as if it had not bee
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -69,7 +70,8 @@ def write(
 ) -> Iterator[int]:
     """Write one file; yields how many rows were read, after each batch. What an earlier try has read is not read again.
 
-    A day without a record is a file without rows, so that it is known to have been looked at.
+    A day without a record is a file without rows, so that it is known to have been looked at. A Parquet file says in
+    its schema's metadata, under `coverage`, what there is of that time: a JSON list of the ledger's intervals.
 
     Raises:
         InvalidValue: no such column.
@@ -84,7 +86,8 @@ def write(
     if not part.is_whole:
         pieces.discard()  # what was read before may lack what has come since
     yield from pieces.read(lambda start, end: History(db, kind, contract, start, end, columns).batches())
-    with whole(part.file) as file, _writer(file, pieces.schema, form) as writer:
+    schema = pieces.schema.with_metadata({"coverage": json.dumps([asdict(one) for one in history.coverage])})
+    with whole(part.file) as file, _writer(file, schema, form) as writer:
         for table in pieces.tables():
             writer.write_table(table)
     pieces.discard()

@@ -61,6 +61,19 @@ def test_the_state_at_a_moment_is_told_where_nothing_lacks_since(
         client.as_of(contract, TIME - 1, complete=True)
 
 
+def test_what_nobody_has_spoken_of_is_not_whole(client: Client, db: Any, contract: str) -> None:
+    """Without an end an answer goes as far as collectors have spoken: where none has, nothing is sure."""
+    with pytest.raises(HistoryGap, match="nothing was recorded from 2026-08-01 12:00:00"):
+        list(client.history(contract, TIME, complete=True))
+    with pytest.raises(HistoryGap):
+        client.bars(contract, "1m", TIME, complete=True).to_numpy()
+    claim(db, contract, "tick", TIME, TIME + SECOND)
+    assert list(client.history(contract, TIME, complete=True)) == []
+    with pytest.raises(HistoryGap):
+        list(client.history(contract, TIME + 2 * SECOND, complete=True))
+    assert list(client.history(contract, TIME, TIME, complete=True)) == []
+
+
 def test_bars_are_as_whole_as_their_trades(client: Client, db: Any, contract: str) -> None:
     traded(db, contract)
     claim(db, contract, "trade", TIME, TIME + 2 * MINUTE)

@@ -15,7 +15,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from services.collector.item import Item
 from services.collector.pipeline import Pipeline
-from services.collector.reader import Reader
+from services.collector.reader import SILENCE_NS, Reader
 from services.collector.refusals import Refusals
 from services.collector.session import Session
 from services.collector.sink_queue import SinkQueue
@@ -23,6 +23,7 @@ from tests.simulation import ROOT
 from tests.waiting import until
 from tickrouter.clock import SystemClock
 from tickrouter.config import Recording
+from tickrouter.core.coverage import paint
 from tickrouter.core.entry_ids import EntryIds
 from tickrouter.core.market import Refused, TradeSeen
 from tickrouter.model.contract import Contract
@@ -76,6 +77,15 @@ def venue() -> Iterator[tuple[Venue, str]]:
         thread.join()
 
 
+class Ahead(SystemClock):
+    """A clock that may be set forward."""
+
+    ahead = 0
+
+    def now(self) -> int:
+        return super().now() + self.ahead
+
+
 class Room:
     """A reader with the queues of both sinks, which nobody empties but the test."""
 
@@ -86,11 +96,13 @@ class Room:
         pipeline = Pipeline(NAME, Recording(book_interval_ms=0), channels)
         pipeline.session = Session(1, 0, {kind: EntryIds(1) for kind in ("tick", "trade", "book", "feed")})
         self.pipeline = pipeline
+        self.clock = Ahead()
         self.queues = {"redis": SinkQueue(), "mongo": SinkQueue()}
         self.refusals = Refusals(folder / "refused.jsonl")
         adapter = market_adapter(card, [CONTRACT])
-        self.reader = Reader(card, adapter, {NAME: pipeline}, self.queues, self.refusals, SystemClock(), lambda: 0.5)
+        self.reader = Reader(card, adapter, {NAME: pipeline}, self.queues, self.refusals, self.clock, lambda: 0.5)
         self.items: list[Item] = []
+        self.told: list[Claim] = []
 
     def until(self, condition: Callable[[list[Item]], object]) -> None:
         def look() -> object:
@@ -100,6 +112,13 @@ class Room:
             return condition(self.items)
 
         until(look, 10)
+
+    def claims(self, kind: str) -> list[Claim]:
+        """What the ledger was told of a kind so far."""
+        fresh = self.queues["mongo"].take(1000, 0.0)
+        self.queues["mongo"].settle(stored=fresh)
+        self.told += [item.record for item in fresh if isinstance(item.record, Claim)]
+        return list({claim.name: claim for claim in self.told if claim.kind == kind}.values())
 
     def feed(self) -> list[str]:
         return [item.record.state for item in self.items if isinstance(item.record, Feed) and item.record.kind == "all"]
@@ -135,7 +154,10 @@ def test_bad_frames_are_counted_and_kept_and_what_came_beside_them_is_recorded(
     assert room.refusals.counts == {"unreadable": 5, "quarantine": 1}
     lines = [json.loads(line) for line in (tmp_path / "refused.jsonl").read_text().splitlines()]
     assert [line["kind"] for line in lines] == ["unreadable"] * 5 + ["quarantine"]
-    assert "gap" in room.feed()
+    causes = [item.record.cause for item in room.items if isinstance(item.record, Feed) and item.record.state == "gap"]
+    assert [cause.partition(":")[0] for cause in causes] == ["unreadable", "quarantine"]
+    for kind in ("tick", "trade", "book"):
+        assert [claim.state for claim in room.claims(kind) if claim.cause in causes] == ["unknown", "missing"]
 
 
 def test_every_channel_is_joined_and_joined_again(room: Room, venue: tuple[Venue, str]) -> None:
@@ -149,6 +171,22 @@ def test_every_channel_is_joined_and_joined_again(room: Room, venue: tuple[Venue
     room.until(lambda items: sum(item.kind == "trade" for item in items) == 2)
     assert room.feed()[-4:] == ["live", "down", "gap", "live"]
     assert (room.reader.connects, venue[0].connects) == (2, 2)
+
+
+def test_a_connection_on_which_nothing_comes_is_left_though_tcp_holds_it(room: Room, venue: tuple[Venue, str]) -> None:
+    venue[0].say(422, **trade("1"))
+    room.until(lambda items: any(item.kind == "trade" for item in items))
+    room.clock.ahead = SILENCE_NS
+    until(lambda: venue[0].connects == 2)
+    for _ in range(2):  # the end that was left may take one
+        venue[0].say(422, **trade("2"))
+    room.until(lambda items: sum(item.kind == "trade" for item in items) == 2)
+    first, second = (item.record.time for item in room.items if isinstance(item.record, Trade))
+    downs = [item.record.cause for item in room.items if isinstance(item.record, Feed) and item.record.state == "down"]
+    assert "silent for 30 s" in downs[-1]
+    until(lambda: any(claim.end > second for claim in room.claims("trade")))
+    holes = [part for part in paint(room.claims("trade"), first, second + 1) if part.is_hole]
+    assert [(hole.start, hole.end, hole.state) for hole in holes] == [(first, second, "missing")]
 
 
 def test_a_gap_in_the_differences_asks_for_a_new_book(room: Room, venue: tuple[Venue, str]) -> None:
@@ -192,7 +230,7 @@ def test_sides_that_rest_contradicts_are_turned_and_told(room: Room, venue: tupl
     room.until(lambda items: sum(item.kind == "trade" for item in items) == 3)
     told = [TradeSeen(Trade(1, 2_000_000.0, 0.5, "s", number, NAME, "backfill"), False) for number in "123"]
     room.reader.hand_over([*told, Refused("unreadable", NAME, "why", b"")])
-    until(lambda: room.pipeline.sides == "wrong")
+    until(lambda: room.pipeline.sides.verdict == "wrong")
     venue[0].say(422, **trade("4"))
     room.until(lambda items: sum(item.kind == "trade" for item in items) == 4)
     assert [item.record.side for item in room.items if isinstance(item.record, Trade)] == ["b", "b", "b", "s"]

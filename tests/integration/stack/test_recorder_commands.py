@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pyarrow import parquet
 
 from tests.integration.stack.running import ROOT, environment
 from tickrouter.clock import SystemClock
@@ -103,7 +104,40 @@ def test_status_says_how_long_a_collector_has_been_silent(desk: Desk) -> None:
 
 def test_status_fails_where_a_record_is_in_no_account(desk: Desk) -> None:
     desk.keep_state({"redis": {"trade": account(received=21, stored=20)}})
-    assert desk.tickrouter("status").returncode == 1
+    done = desk.tickrouter("status")
+    assert done.returncode == 1
+    assert "redis trade: 1 of those received are in no account" in done.stdout
+
+
+def test_no_number_is_cut_in_a_narrow_terminal(desk: Desk) -> None:
+    desk.keep_state({"redis": {"trade": account(received=12_345_678_901, stored=12_345_678_901)}})
+    desk.claim("live", 0, 6)
+    shown = desk.tickrouter("status").stdout + desk.tickrouter("audit", "--day", DAY).stdout
+    for part in ("12,345,678,901  12,345,678,901 ", f"\n{C}  trade ", "backfilled", " 64,800.000"):
+        assert part in shown
+    assert f"{C}: nothing was recorded that day" in shown
+    assert "…" not in shown
+
+
+def test_history_and_export_say_what_they_lack(desk: Desk) -> None:
+    desk.trades(1, 3)
+    desk.claim("live", 0, 6)
+    desk.claim("unknown", 6, 7)
+    day = ("--kind", "trade", "--from", DAY, "--to", "2026-08-02", "--out", str(desk.folder))
+    lacking = "lacking: trade 2026-08-01 06:00:00.000 to 07:00:00.000 unknown (3600.000 s): why unknown"
+    told = desk.tickrouter("history", C, "--kind", "trade", "--start", DAY, "--end", "2026-08-01T07:00", "--json")
+    assert (told.returncode, len(told.stdout.splitlines())) == (0, 3)
+    assert told.stderr.splitlines() == [lacking]
+    done = desk.tickrouter("export", C, *day)
+    assert "3 rows in 1 files" in done.stdout
+    assert lacking in done.stderr
+    (file,) = desk.folder.glob("*.parquet")
+    said = json.loads(parquet.read_schema(file).metadata[b"coverage"])
+    assert [(one["state"], one["end"]) for one in said] == [
+        ("live", TIME + 6 * HOUR),
+        ("unknown", TIME + 7 * HOUR),
+        ("unknown", TIME + 24 * HOUR),
+    ]
 
 
 def test_coverage_draws_the_day_as_a_line_and_says_what_it_lacks(desk: Desk) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from services.collector.item import LEDGER, Item
 from services.collector.loss import Loss
 from services.collector.pipeline import Pipeline
@@ -201,14 +203,85 @@ def test_an_interval_that_a_sink_gave_up_is_in_the_stream() -> None:
     assert made.lost(Loss(C, "feed", 1, 3, 4), "redis", 6) == []
 
 
-def test_a_quarantined_record_is_a_gap_and_an_unreadable_one_is_counted() -> None:
+def test_a_record_that_was_not_taken_is_a_gap_and_a_hole() -> None:
     made = pipeline()
-    take(made, SECOND, ticker())
-    quarantined = Refused("quarantine", C, "P: too long", b"")
-    items = take(made, 2 * SECOND, quarantined, quarantined, Refused("unreadable", C, "S", b""))
-    assert feed(items) == [("gap", "all"), ("live", "all")]
+    items = made.take([ticker()], SECOND)
+    refused = Refused("quarantine", C, "P: too long", b""), Refused("unreadable", C, "S", b"")
+    fresh = made.take([refused[0], refused[0]], 2 * SECOND) + made.take([refused[1]], 4 * SECOND)
+    assert feed(fresh) == [("gap", "all"), ("live", "all")] * 2
+    items += fresh + made.passed(6 * SECOND)
+    for kind in ("tick", "trade"):
+        assert painted(items, kind, 6 * SECOND)[1:] == [
+            (SECOND, 2 * SECOND, "live"),
+            (2 * SECOND, 3 * SECOND, "missing"),
+            (3 * SECOND, 4 * SECOND, "live"),
+            (4 * SECOND, 5 * SECOND, "unknown"),
+            (5 * SECOND, 6 * SECOND, "live"),
+        ]
     counts = made.status()["counts"]
     assert (counts["quarantine"], counts["unreadable"]) == (2, 1)
+
+
+def test_a_hole_that_a_new_claim_covered_is_told_again() -> None:
+    made = pipeline()
+    unread = Refused("unreadable", None, "no JSON", b"")
+    assert made.unread(unread, SECOND // 2) == []
+    items = made.take([snapshot(1)], SECOND) + made.unread(unread, 2 * SECOND)
+    items += made.take([diff(7)], 2 * SECOND + 100) + made.take([snapshot(9)], 2 * SECOND + 200)
+    items += made.unread(unread, 2 * SECOND + 300) + made.passed(5 * SECOND)
+    assert painted(items, "book", 5 * SECOND)[1:] == [
+        (SECOND, 2 * SECOND + 200, "missing"),
+        (2 * SECOND + 200, 2 * SECOND + 300, "live"),
+        (2 * SECOND + 300, 3 * SECOND + 300, "unknown"),
+        (3 * SECOND + 300, 5 * SECOND, "live"),
+    ]
+
+
+def test_a_book_of_which_nothing_comes_is_good_no_longer() -> None:
+    made = pipeline(levels=1)
+    items = made.take([ticker(98.5), snapshot(1)], 10)
+    for second in range(1, 16):
+        items += made.take([ticker()], second * SECOND)
+    items += made.take([seen("1", 99.5)], 15 * SECOND + 1)
+    (before,) = [tick for tick in records(items, Tick) if tick.source == "trade"]
+    assert before.bids == ((99.0, 1.0),)
+    stale = made.passed(15 * SECOND + 11)
+    assert feed(stale) == [("stale", "book")]
+    assert made.wants_resync
+    later = made.take([ticker(97.0)], 16 * SECOND)
+    assert [tick.bids for tick in records(later, Tick)] == [((97.0, 1.0),)]
+    heard = made.take([diff(3)], 17 * SECOND)
+    assert feed(heard) == [("resync", "book")]
+    again = made.take([snapshot(3)], 18 * SECOND)
+    assert feed(again) == [("live", "book")]
+    items += stale + later + heard + again + made.passed(20 * SECOND)
+    assert painted(items, "book", 20 * SECOND)[1:] == [
+        (10, 18 * SECOND, "unknown"),
+        (18 * SECOND, 20 * SECOND, "live"),
+    ]
+    assert painted(items, "tick", 20 * SECOND)[1:] == [
+        (10, 15 * SECOND + 12, "unknown"),
+        (15 * SECOND + 12, 20 * SECOND, "live"),
+    ]
+
+
+def test_a_book_that_is_not_recorded_goes_stale_too() -> None:
+    made = pipeline(kinds=("tick",))
+    made.take([ticker(), snapshot(1)], 10)
+    made.take([ticker()], 14 * SECOND)
+    made.passed(16 * SECOND)
+    assert made.wants_resync
+    assert [tick.bids for tick in records(made.take([ticker(97.0)], 17 * SECOND), Tick)] == [((97.0, 1.0),)]
+
+
+def test_an_answer_by_rest_is_not_compared_with_itself() -> None:
+    made = pipeline()
+    made.past_trades([seen(number, live=False).trade for number in "123"], 5)
+    made.past_trades([seen(number, live=False).trade for number in "123"], 6)
+    assert made.sides.verdict == "open"
+    made.take([seen(number) for number in "123"], 7)
+    made.past_trades([replace(seen(number).trade, side="s") for number in "123"], 8)
+    assert made.sides.verdict == "wrong"
 
 
 def test_the_ledger_is_told_of_every_kind_by_itself() -> None:
