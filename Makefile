@@ -21,7 +21,7 @@ run: $(VENV)/.installed ## Run everything here; pass options as ARGS="--for 60s 
 
 test: lint ## Lint, types, import contracts, then unit, integration and conformance tests, then a sample of the proofs.
 	@$(PYTEST) -q -m "not long and not proof" $(ARGS)
-	@$(BIN)/pytest -q -m "proof and not long" tests/proofs
+	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m "proof and not long" tests/proofs
 
 test-all: lint ## The same with the tests that take long, and all proofs.
 	@$(PYTEST) -q -m "not proof" $(ARGS)

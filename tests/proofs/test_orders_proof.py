@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.proofs import forgets, limits, matrix
 from tests.proofs.cell import Cell, Result
@@ -73,7 +73,7 @@ def differs(cell: Cell) -> bool:
 
 
 def run(store: Store, cells: Sequence[Cell]) -> list[Result]:
-    return asyncio.run(Lanes(store).run(cells))
+    return uvloop.run(Lanes(store).run(cells))
 
 
 def holds(results: Sequence[Result]) -> None:
@@ -118,7 +118,7 @@ def test_a_broken_router_is_caught(store: Store, twin: str) -> None:
 
 
 def test_four_routers_meet_no_refusal_and_waste_nothing() -> None:
-    assert asyncio.run(limits.prove_limits(12.0, SEED)).wrong() == []
+    assert uvloop.run(limits.prove_limits(12.0, SEED)).wrong() == []
 
 
 def test_results_of_other_code_are_not_taken(tmp_path: Path) -> None:
