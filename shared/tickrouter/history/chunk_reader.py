@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, DESCENDING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tickrouter.model.record import Record
 
 EntryId = tuple[int, int]
+_Parts = list[Callable[[], "Columns"]]
+"""What gives a chunk's columns, one call a payload."""
 
 LIVE: Final = "live"
 DECODERS: Final = 2
@@ -119,7 +122,7 @@ class ChunkReader:
             TickrouterError: pyarrow is not installed.
             Unreadable: the payload is damaged.
         """
-        return self._load([(0, chunk)], names)[0]
+        return next(_decoded(self._fetch([(0, chunk)], names)))
 
     def loading(
         self,
@@ -145,47 +148,51 @@ class ChunkReader:
             rest = range(1, len(chunks), _TOGETHER)
             groups = [numbered[:1], *(numbered[start : start + _TOGETHER] for start in rest)]
         if len(groups) == 1 or decoders == 1:
-            yield from chain.from_iterable(self._load(group, names, slots) for group in groups if group)
+            for group in groups:
+                yield from _decoded(self._fetch(group, names, slots))
             return
         pool = ThreadPoolExecutor(decoders, thread_name_prefix="decoder")
         waiting = iter(groups)
-        under_way: deque[Future[list[Columns | None]]] = deque()
+        under_way: deque[Future[list[_Parts | None]]] = deque()
         try:
             while True:
                 while len(under_way) < _AHEAD and (group := next(waiting, None)) is not None:
-                    under_way.append(pool.submit(self._load, group, names, slots))
+                    under_way.append(pool.submit(self._fetch, group, names, slots, pool))
                 if not under_way:
                     return
-                yield from under_way.popleft().result()
+                yield from _decoded(under_way.popleft().result())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _load(
-        self, chunks: Sequence[tuple[int, Chunk]], names: Collection[str] | None, slots: Slots | None = None
-    ) -> list[Columns | None]:
-        """Columns of chunks, each with its number among all that are read."""
+    def _fetch(
+        self,
+        chunks: Sequence[tuple[int, Chunk]],
+        names: Collection[str] | None,
+        slots: Slots | None = None,
+        pool: ThreadPoolExecutor | None = None,
+    ) -> list[_Parts | None]:
+        """Payloads of chunks, each with its number among all that are read; the pool's threads share the decoding."""
         codec = _codec()
         deep = names is None or any(codec.is_deep(name) for name in names)
         ids = [chunk.id for _, chunk in chunks]
         query = {"_id": {"$in": ids}} if len(ids) > 1 else {"_id": ids[0]}
+        # A whole document costs the server less than one without a few small fields.
+        is_whole = deep or not any(chunk.has_depth for _, chunk in chunks)
         try:
-            found = {
-                one["_id"]: one for one in self._chunks.find(query, {"top": 1, "depth": 1} if deep else {"top": 1})
-            }
+            found = {one["_id"]: one for one in self._chunks.find(query, None if is_whole else {"top": 1})}
         except PyMongoError as error:
             raise StorageError(f"MongoDB: chunks: {error}") from error
-        loaded: list[Columns | None] = []
+        fetched: list[_Parts | None] = []
         for number, chunk in chunks:
             document = found.get(chunk.id)
             if document is None:
-                loaded.append(None)
+                fetched.append(None)
                 continue
             into = None if slots is None else slots.of(number)
-            columns: Columns = codec.decode(document["top"], names, into)
-            if deep and chunk.has_depth:
-                columns.columns.update(codec.decode(document["depth"], names, into).columns)
-            loaded.append(columns)
-        return loaded
+            payloads = [document["top"], document["depth"]] if deep and chunk.has_depth else [document["top"]]
+            work = [partial(codec.decode, payload, names, into) for payload in payloads]
+            fetched.append(work if pool is None else [pool.submit(one).result for one in work])
+        return fetched
 
     def last_until(self, time: int | None = None) -> tuple[EntryId | None, Record] | None:
         """The last archived record with its time <= `time` (None: of all), or None.
@@ -239,6 +246,18 @@ class ChunkReader:
         chunks = [Chunk.from_document(document) for document in found]
         gone = {chunk.replaces for chunk in chunks} - {None}
         return [chunk for chunk in chunks if chunk.id not in gone] if gone else chunks
+
+
+def _decoded(fetched: Iterable[_Parts | None]) -> Iterator[Columns | None]:
+    """The columns of each chunk; None for one that is gone."""
+    for parts in fetched:
+        if parts is None:
+            yield None
+            continue
+        columns, *more = (part() for part in parts)
+        for one in more:
+            columns.columns.update(one.columns)
+        yield columns
 
 
 def _codec() -> Any:

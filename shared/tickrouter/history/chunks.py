@@ -91,10 +91,11 @@ def decode(payload: bytes, names: Collection[str] | None = None, into: Mapping[s
             options = pa.ipc.IpcReadOptions(included_fields=chosen, use_threads=False)
             with pa.ipc.open_stream(pa.py_buffer(payload), options=options) as stream:
                 batch = stream.read_next_batch()
+            desk = np.empty(rows, np.float64)
             for field, array in sorted(
                 zip(batch.schema, batch.columns, strict=True), key=lambda one: one[0].name == "ms"
             ):
-                columns[field.name] = _restored(field, array, columns, into.get(field.name))
+                columns[field.name] = _restored(field, array, columns, into.get(field.name), desk)
         for name, value in json.loads(known["constants"]).items():
             if wanted is None or name in wanted:
                 columns[name] = _constant(name, value, rows, into.get(name))
@@ -229,16 +230,21 @@ def _integers(values: Array, valid: Array | None, *, running: bool) -> tuple[Arr
         if unit > 1:
             values = values // unit
             rules["unit"] = str(unit)
-    rules["origin"] = str(int(origin))
     low, high = int(values.min()), int(values.max())
     for kind in (np.int8, np.int16, np.int32) if running else (np.uint8, np.uint16, np.uint32):
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-            return values.astype(kind), rules
-    return values, rules
+        least, most = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+        if least <= low and high <= most:
+            if not running and unit == 1 and 0 < origin <= most - high:
+                # It makes nothing narrower, and a reader would have to add it.
+                values, origin = values + origin, np.int64(0)
+            return values.astype(kind), rules | {"origin": str(int(origin))}
+    return values, rules | {"origin": str(int(origin))}
 
 
-def _restored(field: Any, array: Any, before: dict[str, Column], slot: Array | None) -> Column:
-    rules = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+def _restored(field: Any, array: Any, before: dict[str, Column], slot: Array | None, desk: Array) -> Column:
+    """A column turned back. What comes between is put on the desk: it stays in the processor's cache, and what is
+    returned is written once and not read again."""
+    rules: dict[bytes, bytes] = field.metadata or {}
     valid = None
     if array.null_count:
         valid = array.is_valid().to_numpy(zero_copy_only=False)
@@ -254,25 +260,24 @@ def _restored(field: Any, array: Any, before: dict[str, Column], slot: Array | N
             return Column(values, valid)
         slot[:] = values
         return Column(slot, valid)
-    if "scale" in rules:
+    origin, unit = int(rules[b"origin"]), int(rules.get(b"unit", 1))
+    if b"scale" in rules:
         # All whole numbers here are below 2^53, where floats add without error.
         found = np.empty(len(values), np.float64) if slot is None else slot
-        if "unit" in rules:
-            np.multiply(values, float(rules["unit"]), out=found)
-            values = found
-        np.add(values, float(rules["origin"]), out=found)
-        return Column(np.divide(found, 10.0 ** int(rules["scale"]), out=found), valid)
+        if unit != 1:
+            values = np.multiply(values, float(unit), out=desk)
+        if origin:
+            values = np.add(values, float(origin), out=desk)
+        return Column(np.divide(values, 10.0 ** int(rules[b"scale"]), out=found), valid)
     found = np.empty(len(values), np.int64) if slot is None else slot
     with np.errstate(over="ignore"):
-        if "delta" in rules:
-            np.cumsum(values, dtype=np.int64, out=found)
-        else:
-            found[:] = values
-        if "unit" in rules:
-            found *= np.int64(int(rules["unit"]))
-        found += np.int64(int(rules["origin"]))
-        if rules.get("over") == "time_ms":
+        if b"delta" in rules:
+            values = np.cumsum(values, dtype=np.int64, out=desk.view(np.int64))
+        if unit != 1:
+            values = np.multiply(values, np.int64(unit), out=desk.view(np.int64))
+        np.add(values, np.int64(origin), out=found)
+        if rules.get(b"over") == b"time_ms":
             found += before["time"].values // _NS_PER_MS
-    if "text" in rules:
+    if b"text" in rules:
         return Column(np.array(list(map(str, found.tolist())), object), valid)
     return Column(found, valid)

@@ -133,6 +133,23 @@ def test_prices_take_the_narrowest_integers_that_hold_them() -> None:
     assert schema.field("time").metadata[b"unit"] == b"1000000"
 
 
+def test_an_origin_that_makes_nothing_narrower_is_left_out() -> None:
+    sizes = [
+        [5 + step for step in range(200)],
+        [70_000 + step for step in range(200)],
+        [-3 + step for step in range(200)],
+    ]
+    origins = []
+    for some in sizes:
+        trades = [Trade(10**18 + step, 1.5, size / 100, "b", str(step), C) for step, size in enumerate(some)]
+        columns = from_records("trade", C, trades, [(1, 1 + step) for step in range(200)])
+        payload = encode(columns).top
+        field = pa.ipc.open_stream(payload).schema.field("size")
+        origins.append((str(field.type), field.metadata[b"origin"]))
+        assert as_bits(decode(payload).records()) == as_bits(trades)
+    assert origins == [("uint8", b"0"), ("uint8", b"70000"), ("uint8", b"-3")]
+
+
 @pytest.mark.parametrize("value", [0.1 + 0.2, -0.0, 1e-300, 1.7e308, math.inf, math.nan])
 def test_what_does_not_fit_stays_float64(value: float) -> None:
     trades = [Trade(10**18 + step, price, 1.0, "b", str(step), C) for step, price in enumerate([1.5, value])]
