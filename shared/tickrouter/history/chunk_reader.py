@@ -148,8 +148,8 @@ class ChunkReader:
             rest = range(1, len(chunks), _TOGETHER)
             groups = [numbered[:1], *(numbered[start : start + _TOGETHER] for start in rest)]
         if len(groups) == 1 or decoders == 1:
-            for group in groups:
-                yield from _decoded(self._fetch(group, names, slots))
+            for alone in groups:
+                yield from _decoded(self._fetch(alone, names, slots))
             return
         pool = ThreadPoolExecutor(decoders, thread_name_prefix="decoder")
         waiting = iter(groups)
@@ -190,7 +190,7 @@ class ChunkReader:
                 continue
             into = None if slots is None else slots.of(number)
             payloads = [document["top"], document["depth"]] if deep and chunk.has_depth else [document["top"]]
-            work = [partial(codec.decode, payload, names, into) for payload in payloads]
+            work: _Parts = [partial(codec.decode, payload, names, into) for payload in payloads]
             fetched.append(work if pool is None else [pool.submit(one).result for one in work])
         return fetched
 
