@@ -72,8 +72,12 @@ class Backfiller(threading.Thread):
         self._ending.set()
 
     def _look_after(self, contract: str, pipeline: Pipeline) -> None:
-        if pipeline.wants_trades and self._ask(contract):
-            pipeline.wants_trades = False
+        if pipeline.wants_trades or pipeline.sides.wants_trades:
+            is_asked, pipeline.wants_trades = False, False  # first: a gap may come while the venue is asked
+            try:
+                is_asked = self._ask(contract)
+            finally:
+                pipeline.wants_trades |= not is_asked
         now = self._clock.now()
         lacking = holes(coverage(self._db, contract, "trade", now - BACK_NS, now))
         for hole in lacking:

@@ -48,7 +48,7 @@ class Pipeline:
         self.session: Session | None = None
         self.wants_resync = False
         self.wants_trades = True
-        """Past trades are to be asked for: to check the sides at the start, and after a gap."""
+        """Past trades are to be asked for: at the start, and after a gap; `sides` may want them too."""
         self.sides = SideCheck()
         self.counts: Counter[str] = Counter()
         self._kinds = frozenset(recording.kinds)
@@ -186,7 +186,6 @@ class Pipeline:
     def past_trades(self, trades: Sequence[Trade], now: int) -> list[Item]:
         """Trades that REST told: they check the socket's sides, and fill what a gap left out."""
         self.sides.compare(trades)
-        self.wants_trades = self.wants_trades or self.sides.verdict == "open"
         items: list[Item] = []
         for trade in trades:
             self._take_trade(items, TradeSeen(trade, False), now)

@@ -20,6 +20,11 @@ class SideCheck:
         """When the first trade was read, ns since 1970 UTC."""
         self._seen: dict[str, Side] = {}
 
+    @property
+    def wants_trades(self) -> bool:
+        """True if REST's word on what the socket said would tell."""
+        return self.verdict == "open" and bool(self._seen)
+
     def saw(self, trade: Trade, now: int) -> None:
         """The socket named a side."""
         if self.verdict == "open":

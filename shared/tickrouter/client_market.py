@@ -131,13 +131,13 @@ class MarketClient(ClientBase):
             complete: `HistoryGap` where trades of that time are missing or unknown.
 
         Raises:
-            InvalidValue: no such name, moment or period.
+            InvalidValue: no such name, moment or period, or the end is before the start.
             StorageError: while going through it, MongoDB did not answer.
             HistoryGap: while going through it, with `complete`.
         """
         name = str(Contract.parse(contract))
-        last = None if end is None else nanoseconds("end", end)
-        return Bars(self._db(), name, period, nanoseconds("start", start), last, complete)
+        first, last = _span(start, end)
+        return Bars(self._db(), name, period, first, last, complete)
 
     @overload
     def history(
@@ -213,15 +213,14 @@ class MarketClient(ClientBase):
             complete: `HistoryGap` where something is missing or unknown; without it, `.coverage` says what.
 
         Raises:
-            InvalidValue: no such name, moment, kind or column.
+            InvalidValue: no such name, moment, kind or column, or the end is before the start.
             StorageError: while going through it, MongoDB did not answer.
             HistoryGap: while going through it, with `complete`.
         """
         if kind not in _KINDS:
             raise InvalidValue("kind", f"{kind!r} is not one of ticks, trades, books, bars")
         name = str(Contract.parse(contract))
-        first = nanoseconds("start", start)
-        last = None if end is None else nanoseconds("end", end)
+        first, last = _span(start, end)
         chosen = tuple(columns) if columns else None
         return History(self._db(), _KINDS[kind], name, first, last, chosen, complete=complete)
 
@@ -242,3 +241,11 @@ class MarketClient(ClientBase):
             return NoStore() if self._prefix else MarketStore(self._db(), kind, name)
 
         return MarketTape(record, name, kind, stream, store).play(start, block)
+
+
+def _span(start: Moment, end: Moment | None) -> tuple[int, int | None]:
+    first = nanoseconds("start", start)
+    last = None if end is None else nanoseconds("end", end)
+    if last is not None and last < first:
+        raise InvalidValue("end", f"{end} is before {start}")
+    return first, last

@@ -67,6 +67,8 @@ def coverage(
 def print_holes(kind: str, intervals: Sequence[Interval]) -> None:
     """Say on stderr what an answer lacks: the first few, and how many more."""
     lacking = holes(intervals)
+    if not intervals:
+        errors.print(f"lacking: {kind}: nothing was recorded of that time", style="yellow", soft_wrap=True)
     for one in lacking[:SHOWN]:
         day = f"{utc(one.start):%Y-%m-%d} "
         errors.print(f"lacking: {kind} {day}{escape(_told(one))}", style="yellow", soft_wrap=True)

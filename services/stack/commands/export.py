@@ -58,6 +58,8 @@ def export(
     settings = reachable(config)
     name, now = str(Contract.parse(contract)), SystemClock().now()
     first, last = nanoseconds("--from", start), now if end is None else nanoseconds("--to", end)
+    if last <= first:
+        raise typer.BadParameter(f"{end or 'now'} is not after {start}", param_hint="--to")
     parts = files.plan(folder, name, kind.value, first, last, now, form.value)
     left = [part for part in parts if not part.is_done]
     chosen = tuple(columns.split(",")) if columns else None

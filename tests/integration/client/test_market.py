@@ -181,6 +181,10 @@ def test_wrong_questions_are_answered_with_what_is_allowed(client: Client, contr
         client.ticks(contract, since=1_785_585_600)
     with pytest.raises(InvalidValue, match="is not one of ticks, trades, books"):
         client.history(contract, 0, kind="quotes")
+    with pytest.raises(InvalidValue, match="end: 2026-08-01 is before 2026-08-02"):
+        client.history(contract, "2026-08-02", "2026-08-01")
+    with pytest.raises(InvalidValue, match="is before"):
+        client.bars(contract, "1m", "2026-08-02", "2026-08-01")
 
 
 def test_a_mongodb_that_is_not_there_is_a_storage_error(redis_url: str, contract: str) -> None:

@@ -119,6 +119,16 @@ def test_no_number_is_cut_in_a_narrow_terminal(desk: Desk) -> None:
     assert "…" not in shown
 
 
+def test_of_a_contract_that_was_never_recorded_that_is_said(desk: Desk) -> None:
+    told = desk.tickrouter("history", C, "--kind", "trade")
+    assert (told.returncode, told.stdout) == (0, "")
+    assert told.stderr.splitlines() == ["lacking: trade: nothing was recorded of that time"]
+    assert "that day has not begun" in desk.tickrouter("coverage", C, "--day", "2200-01-01").stdout
+    turned = desk.tickrouter("export", C, "--from", "2026-08-02", "--to", DAY, "--out", str(desk.folder))
+    assert turned.returncode == 2
+    assert "2026-08-01 is not after 2026-08-02" in turned.stderr
+
+
 def test_history_and_export_say_what_they_lack(desk: Desk) -> None:
     desk.trades(1, 3)
     desk.claim("live", 0, 6)

@@ -278,10 +278,11 @@ def test_an_answer_by_rest_is_not_compared_with_itself() -> None:
     made = pipeline()
     made.past_trades([seen(number, live=False).trade for number in "123"], 5)
     made.past_trades([seen(number, live=False).trade for number in "123"], 6)
-    assert made.sides.verdict == "open"
+    assert (made.sides.verdict, made.sides.wants_trades) == ("open", False)
     made.take([seen(number) for number in "123"], 7)
+    assert made.sides.wants_trades
     made.past_trades([replace(seen(number).trade, side="s") for number in "123"], 8)
-    assert made.sides.verdict == "wrong"
+    assert (made.sides.verdict, made.sides.wants_trades) == ("wrong", False)
 
 
 def test_the_ledger_is_told_of_every_kind_by_itself() -> None:
