@@ -57,6 +57,11 @@ def assert_whole(room: Collecting, venue: Simulation) -> None:
     assert len(set(recorded)) == len(recorded)
     assert {one for one in sent if min(recorded) <= one <= max(recorded)} - set(recorded) == set()
     assert [problem for found in room.audit() for problem in found.problems] == []
+    for kind in KINDS:
+        covered = room.coverage(kind, BTC)
+        first = next(number for number, one in enumerate(covered) if one.state == "live")
+        holes = [one for one in covered[first:] if one.is_hole]
+        assert [one.cause for one in holes] == ["no connection: the collector was stopped"], kind
 
 
 def test_a_primary_under_sentinels_dies_and_nothing_is_lost(
