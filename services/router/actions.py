@@ -12,6 +12,7 @@ from tickrouter.model.event import Event, Reason
 from tickrouter.model.order import Replacement, Status
 
 from .desk import Desk
+from .guard import Guard
 from .lane import Lane
 from .sender import Sender
 from .tracker import Tracker
@@ -24,8 +25,9 @@ _VERDICTS = {"never_placed": Status.NEVER_PLACED, "canceled": Status.CANCELED, "
 class Actions:
     """Cancel, cancel_all, amend, query, settle."""
 
-    def __init__(self, desk: Desk, sender: Sender, tracker: Tracker, works: Works) -> None:
+    def __init__(self, desk: Desk, sender: Sender, tracker: Tracker, works: Works, guard: Guard) -> None:
         self._desk = desk
+        self._guard = guard
         self._sender = sender
         self._tracker = tracker
         self._works = works
@@ -80,13 +82,13 @@ class Actions:
             self._works.answer(work.command, "amend_rejected", reason, lane.order.client_oid)
             return
         if not lane.order.status.is_final:
+            self._guard.amended(self._desk.clock.now())
             lane.apply(CancelAsked(work.command, work.replacement))
         self._works.begin(work)
         if lane.order.status.is_working:
             self._sender.cancel(lane)
 
-    @staticmethod
-    def _why_not(lane: Lane, work: Work) -> Reason | None:
+    def _why_not(self, lane: Lane, work: Work) -> Reason | None:
         order = lane.order
         if order.cancel_requested == work.command:
             return None
@@ -99,7 +101,11 @@ class Actions:
         total = work.replacement.amount if work.replacement is not None else None
         if total is not None and total <= order.filled:
             return Reason("too_late", f"{order.filled:f} are filled already, the new amount is {total:f}")
-        return None
+        wanted = work.replacement
+        if wanted is None or wanted.forgotten_at is not None:
+            # It may be at the venue already: only evidence tells.
+            return None
+        return self._guard.denial_of_amend(order, wanted, self._desk.clock.now())
 
     def _query(self, command: str, lanes: list[Lane]) -> None:
         """Look at the venue, then tell how the order stands."""

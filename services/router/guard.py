@@ -11,7 +11,7 @@ from tickrouter.bus.subscribe import last_entry, read_balances
 from tickrouter.core.risk import UNKNOWN, Limits, Load, Market, beyond_limits, needs_market, too_old
 from tickrouter.model.command import Command
 from tickrouter.model.event import Reason
-from tickrouter.model.order import Order
+from tickrouter.model.order import Order, Replacement
 from tickrouter.model.tick import Tick
 from tickrouter.venues.trading import CannotDo
 
@@ -41,7 +41,19 @@ class Guard:
     def denial_of(self, command: Command, order: Order, now: int) -> Reason | None:
         """Why it is denied, or None."""
         age = too_old((now - order.created) // _MS, order.ttl_ms)
-        return age or self._denial or self._clock() or self._outbox() or self._form(command) or self._risk(command, now)
+        return age or self._denial_of(command, now)
+
+    def denial_of_amend(self, order: Order, wanted: Replacement, now: int) -> Reason | None:
+        """Why no order may take this one's place, or None: what holds for a place holds for the one that replaces.
+
+        It takes the place of an open order: that counts neither as open nor towards the position.
+        """
+        return self._denial_of(_as_place(order, wanted), now, replaced=order)
+
+    def _denial_of(self, command: Command, now: int, replaced: Order | None = None) -> Reason | None:
+        """What is looked at whatever makes the order."""
+        own = self._denial or self._clock() or self._outbox()
+        return own or self._form(command) or self._risk(command, now, replaced)
 
     @property
     def counts_orders(self) -> bool:
@@ -60,6 +72,10 @@ class Guard:
         self._last_of.move_to_end(like)
         while len(self._last_of) > RECENT:
             self._last_of.popitem(last=False)
+
+    def amended(self, now: int) -> None:
+        """Count an order that an amend makes."""
+        self._last_minute.append(now)
 
     def _clock(self) -> Reason | None:
         tolerance = self._desk.proof.tolerance
@@ -83,10 +99,10 @@ class Guard:
             return error.reason
         return None
 
-    def _risk(self, command: Command, now: int) -> Reason | None:
+    def _risk(self, command: Command, now: int, replaced: Order | None) -> Reason | None:
         limits = self.limits
         market = self._market(str(command.contract), now) if needs_market(command, limits) else UNKNOWN
-        return beyond_limits(command, limits, market, self._load(command, now))
+        return beyond_limits(command, limits, market, self._load(command, now, replaced))
 
     def _market(self, contract: str, now: int) -> Market:
         entry = last_entry(self._desk.market_redis, MarketKeys(contract).stream("tick"))
@@ -96,27 +112,44 @@ class Guard:
         price = None if tick.price is None else Decimal(repr(tick.price))
         return Market(price, (now - tick.time) / _SECOND)
 
-    def _load(self, command: Command, now: int) -> Load:
+    def _load(self, command: Command, now: int, replaced: Order | None) -> Load:
         limits = self.limits
         while self._last_minute and self._last_minute[0] <= now - _MINUTE:
             self._last_minute.popleft()
         twin = None if limits.duplicate_window is None else self._last_of.get(_likeness(command))
         base = command.contract.base if command.contract is not None else ""
-        held = self._held(base) if base in limits.max_position else Decimal(0)
-        twin_age = None if twin is None else (now - twin) / _SECOND
-        return Load(self._desk.open_orders, len(self._last_minute), twin_age, held)
+        held = self._held(base, replaced) if base in limits.max_position else Decimal(0)
+        twin_age = None if twin is None or replaced is not None else (now - twin) / _SECOND
+        return Load(self._desk.open_orders - (replaced is not None), len(self._last_minute), twin_age, held)
 
-    def _held(self, base: str) -> Decimal:
+    def _held(self, base: str, replaced: Order | None) -> Decimal:
         balance = read_balances(self._desk.redis, self._desk.account).get(base)
         coming = sum(
             (
                 lane.order.remaining or Decimal(0)
                 for lane in self._desk.open_lanes()
-                if lane.order.side == "b" and lane.order.contract.base == base
+                if lane.order.side == "b" and lane.order.contract.base == base and lane.order is not replaced
             ),
             Decimal(0),
         )
         return coming + (balance.total if balance is not None else Decimal(0))
+
+
+def _as_place(order: Order, wanted: Replacement) -> Command:
+    """The place that an amend comes to: what is left over is no more than what is not filled now."""
+    total = wanted.amount if wanted.amount is not None else order.amount
+    return Command(
+        id=wanted.command,
+        action="place",
+        account=order.account,
+        contract=order.contract,
+        side=order.side,
+        type=order.type,
+        price=wanted.price if wanted.price is not None else order.price,
+        amount=(total or Decimal(0)) - order.filled,
+        stop_price=order.stop_price,
+        client_oid=wanted.client_oid,
+    )
 
 
 def _likeness(command: Command) -> tuple[object, ...]:
