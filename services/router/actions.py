@@ -9,7 +9,7 @@ from tickrouter.core import order_events
 from tickrouter.core.facts import CancelAsked, Settled
 from tickrouter.model.command import Command
 from tickrouter.model.event import Event, Reason
-from tickrouter.model.order import Replacement, Status
+from tickrouter.model.order import Order, Replacement, Status
 
 from .desk import Desk
 from .guard import Guard
@@ -46,14 +46,14 @@ class Actions:
             return work, []
         return work, [lane.order.client_oid for lane in lanes if not lane.order.status.is_final]
 
-    def start(self, work: Work) -> None:
-        """Do what an admitted command asks."""
+    def start(self, work: Work, *, again: bool = False) -> None:
+        """Do what an admitted command asks; `again` if a router before this one may have done it."""
         lanes = [lane for lane in map(self._desk.lane, sorted(work.waiting)) if lane is not None]
         match work.action:
             case "query":
                 self._desk.read(self._query, work.command, lanes)
             case "settle":
-                self._desk.read(self._settle, work, lanes)
+                self._desk.read(self._settle, work, lanes, again)
             case "amend":
                 self._amend(work, lanes)
             case _:
@@ -119,21 +119,36 @@ class Actions:
         done = Event(self._desk.account, "command_done", now, command=command, client_oid=lane.order.client_oid)
         self._desk.tell(state, done, command=command)
 
-    def _settle(self, work: Work, lanes: list[Lane]) -> None:
+    def _settle(self, work: Work, lanes: list[Lane], again: bool) -> None:
         """An operator's verdict on an order in doubt, recorded with name and reason."""
         if not lanes:
             self._works.answer(work.command, "command_denied", Reason("unknown_order", "no such order in the journal"))
             return
         lane, options = lanes[0], work.options
-        if lane.order.status is not Status.IN_DOUBT:
-            reason = Reason("not_in_doubt", f"the order is {lane.order.status}; only one in doubt needs a verdict")
-            self._works.answer(work.command, "command_denied", reason, lane.order.client_oid)
-            return
-        verdict = _VERDICTS[options["verdict"]]
-        lane.apply(Settled(verdict, options["operator"], options["reason"], options.get("exchange_oid")))
+        verdict, exchange_oid = _VERDICTS[options["verdict"]], options.get("exchange_oid")
+        fact = Settled(verdict, options["operator"], options["reason"], exchange_oid)
+        if not (again and _is_settled(lane.order, fact)):
+            reason = self._why_not_settled(lane, exchange_oid)
+            if reason is None and lane.apply(fact) == "ILLEGAL":
+                # The venue's word came while it was looked at.
+                reason = _not_in_doubt(lane.order)
+            if reason is not None:
+                self._works.answer(work.command, "command_denied", reason, lane.order.client_oid)
+                return
         self._works.answer(work.command, "command_done", client_oid=lane.order.client_oid)
         if not lane.order.status.is_final:
             self._tracker.look(lane)
+
+    def _why_not_settled(self, lane: Lane, exchange_oid: str | None) -> Reason | None:
+        """An order that is not in doubt; or an id of the venue's that is another order's, or none."""
+        if lane.order.status is not Status.IN_DOUBT:
+            return _not_in_doubt(lane.order)
+        owner = None if exchange_oid is None else self._desk.lane_of(exchange_oid)
+        if owner is not None and owner is not lane:
+            return Reason("claimed", f"the venue's order {exchange_oid} is {owner.order.client_oid} already")
+        if exchange_oid is not None and self._tracker.is_unknown(exchange_oid):
+            return Reason("order_not_found", f"the venue has no order {exchange_oid}")
+        return None
 
     def _targets(self, command: Command) -> list[Lane]:
         if command.action == "cancel_all":
@@ -150,3 +165,14 @@ class Actions:
         elif command.exchange_oid is not None:
             lane = self._desk.lane_of(command.exchange_oid)
         return [lane] if lane is not None else []
+
+
+def _not_in_doubt(order: Order) -> Reason:
+    return Reason("not_in_doubt", f"the order is {order.status}; only one in doubt needs a verdict")
+
+
+def _is_settled(order: Order, fact: Settled) -> bool:
+    """True if this very verdict was journaled, by a router that died before it could say so."""
+    said = Reason("operator", f"{fact.operator}: {fact.text}")
+    took = order.exchange_oid == fact.exchange_oid if fact.exchange_oid is not None else order.status is fact.verdict
+    return order.status is not Status.IN_DOUBT and order.reason == said and took

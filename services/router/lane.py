@@ -10,7 +10,7 @@ from tickrouter import logs
 from tickrouter.bus.journal import Journal, StepOutcome
 from tickrouter.clock import Clock
 from tickrouter.core import order_life
-from tickrouter.core.facts import Absent, Fact
+from tickrouter.core.facts import Fact
 from tickrouter.core.order_life import Change, IllegalTransition
 from tickrouter.errors import StorageError
 from tickrouter.model.order import Order, Status
@@ -56,7 +56,7 @@ class Lane:
                 return "ILLEGAL"
             if change.is_empty:
                 return "NOTHING"
-            outcome = self._journal.step(change, guard_ms=guard_ms, watch=self._watch(fact, change))
+            outcome = self._journal.step(change, guard_ms=guard_ms, watch=self._watch(change))
             if outcome == "CONFLICT":
                 raise StorageError(f"journal of {self.order.client_oid} is not where this router left it")
             if outcome not in ("DONE", "REPEAT"):
@@ -65,7 +65,8 @@ class Lane:
         self._listener(self, change)
         return "DONE"
 
-    def _watch(self, fact: Fact, change: Change) -> int | Literal[False] | None:
-        if isinstance(fact, Absent):
-            return self._clock.now() // 1_000_000 + WATCH_MS
-        return False if change.before.status is Status.NEVER_PLACED else None
+    def _watch(self, change: Change) -> int | Literal[False] | None:
+        """Evidence and operators may be wrong alike: whoever said NeverPlaced, the order is looked for."""
+        if change.before.status is Status.NEVER_PLACED:
+            return False
+        return self._clock.now() // 1_000_000 + WATCH_MS if change.order.status is Status.NEVER_PLACED else None

@@ -80,7 +80,7 @@ class Parts:
         for lane in lanes:
             self._take_up_order(lane)
         for command, data in self._desk.journal.work().items():
-            self._actions.start(Work.from_bytes(command, data))
+            self._actions.start(Work.from_bytes(command, data), again=True)
         self._tracker.sweep()
         self._desk.taken_up()
         return len(lanes)

@@ -114,6 +114,17 @@ class Tracker:
         lane.apply(Executed((found.fill,), found.exchange_oid, source))
         return True
 
+    def is_unknown(self, exchange_oid: str) -> bool:
+        """True if the venue says that it has no order of this id; without its word it may have one."""
+        adapter = self._desk.venue.adapter
+        try:
+            self._desk.venue.ask(lambda stamp: adapter.one_order(exchange_oid, stamp), adapter.read_orders)
+        except DefiniteError as error:
+            return error.kind == "order_not_found"
+        except VenueError:
+            return False
+        return False
+
     def _sweep(self, contract: Contract, lanes: list[Lane]) -> None:
         try:
             adapter = self._desk.venue.adapter
