@@ -5,6 +5,7 @@ from __future__ import annotations
 from tickrouter import logs
 from tickrouter.bus.controls import is_alive
 from tickrouter.core.facts import CancelAsked
+from tickrouter.core.order_life import deadline_command
 
 from .desk import Desk
 from .lane import Lane
@@ -41,7 +42,7 @@ class Timers:
         for lane in self._desk.timed_lanes():
             order = lane.order
             if order.cancel_at is not None and order.cancel_at <= now and order.cancel_requested is None:
-                self._cancel(lane, "after")
+                self._cancel(lane, deadline_command(order))
 
     def _signs_of_life(self) -> None:
         watched: dict[str, list[Lane]] = {}
@@ -59,11 +60,11 @@ class Timers:
             elif now - self._gone_since.setdefault(strategy, now) >= GRACE:
                 self._log.warning("a strategy is gone; its orders are cancelled", strategy=strategy, orders=len(lanes))
                 for lane in lanes:
-                    self._cancel(lane, "disconnect")
+                    self._cancel(lane, f"{lane.order.command}:disconnect")
 
-    def _cancel(self, lane: Lane, why: str) -> None:
+    def _cancel(self, lane: Lane, command: str) -> None:
         if lane.order.status.is_final or lane.order.cancel_requested is not None:
             return
-        lane.apply(CancelAsked(f"{lane.order.command}:{why}"))
+        lane.apply(CancelAsked(command))
         if lane.order.status.is_working:
             self._sender.cancel(lane)

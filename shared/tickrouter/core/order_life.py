@@ -165,6 +165,11 @@ def apply(order: Order, fact: Fact, now: int) -> Change:
     return Change(order, after, events)
 
 
+def deadline_command(order: Order) -> str:
+    """The command by which an order's own deadline cancels it."""
+    return f"{order.command}:after"
+
+
 def _child(parent: Order, now: int) -> Order:
     """The order that takes a cancelled one's place, for what that left over."""
     wanted = parent.replacement
@@ -183,6 +188,8 @@ def _child(parent: Order, now: int) -> Order:
         stop_price=parent.stop_price,
         tags=parent.tags,
         ttl_ms=parent.ttl_ms,
+        cancel_after_ms=parent.cancel_after_ms,
+        cancel_at=parent.cancel_at,
         step=1,
         parent=parent.client_oid,
         fact="admitted",
@@ -275,7 +282,10 @@ def _cancel(order: Order, fact: facts.CancelAsked | facts.CancelSending | facts.
             if order.status not in (_CANCELING, _REPLACING):
                 return order
             status = _PART if order.filled else _NEW
-            order = replace(order, cancel_requested=None, cancel_sent=False, cancel_at=None, cancel_after_ms=None)
+            if order.cancel_requested == deadline_command(order):
+                # What its own deadline asked for is answered; a refusal to anybody else leaves the deadline standing.
+                order = replace(order, cancel_at=None, cancel_after_ms=None)
+            order = replace(order, cancel_requested=None, cancel_sent=False)
             return replace(order, status=status, replacement=None, reason=reason, fact="cancel refused")
 
 

@@ -78,6 +78,15 @@ def test_an_order_is_cancelled_after_its_time_also_by_a_later_router(router: Rou
     router.wait(slow, "Canceled")
 
 
+def test_a_deadline_outlives_an_amend(router: Routing, venue: Simulation) -> None:
+    old = router.place("b", "90", "1", cancel_after_ms=2500)
+    deadline = router.wait(old, "New").cancel_at
+    command, new = amend(router, old, price="91")
+    assert router.wait_event(command).type == "command_done"
+    assert router.wait(new, "New").cancel_at == deadline
+    assert (router.wait(new, "Canceled").cancel_requested or "").endswith(":after")
+
+
 def test_orders_of_a_strategy_that_is_gone_are_cancelled(router: Routing, venue: Simulation) -> None:
     controls.show_alive(router.redis, router.account, "mm", 1.0)
     watched = router.place("b", "90", "1", tags={"strategy": "mm", "cancel_on_disconnect": True})

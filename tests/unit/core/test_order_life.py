@@ -176,6 +176,17 @@ def test_a_cancel_that_redis_forgot_is_sent_again_if_the_order_shows_itself() ->
     assert (order.status, order.cancel_requested, order.cancel_sent) == (Status.NEW, "c2", False)
 
 
+def test_a_cancel_that_is_refused_to_somebody_leaves_the_orders_own_deadline_standing() -> None:
+    working = lived(SENT, facts.Accepted("77"), order=an_order(cancel_after_ms=5000))
+    refused = facts.CancelRefused(Reason("market_closed"))
+    by_hand = lived(facts.CancelAsked("c2"), facts.CancelSending(), refused, order=working)
+    assert (by_hand.status, by_hand.cancel_requested) == (Status.NEW, None)
+    assert by_hand.cancel_at == working.cancel_at == NOW + 5_000_000_000
+    own = order_life.deadline_command(working)
+    by_itself = lived(facts.CancelAsked(own), facts.CancelSending(), refused, order=working)
+    assert (by_itself.cancel_at, by_itself.cancel_after_ms) == (None, None)
+
+
 def test_a_row_that_is_not_in_the_table_raises() -> None:
     with pytest.raises(IllegalTransition):
         lived(facts.Absent("nowhere"))
