@@ -68,17 +68,20 @@ class Controls:
             self._tell(Event(self._desk.account, "halt", self._desk.clock.now(), fact=halt))
 
     def _take_rules(self, rules: dict[str, str]) -> None:
-        limits = self._desk.config.risk.limits
+        limits, wrong = self._desk.config.risk.limits, dict[str, str]()
         for rule, text in sorted(rules.items()):
             try:
                 limits = changed(limits, rule, text)
             except InvalidValue as error:
+                wrong[rule] = error.reason
                 self._log.error("risk rule not taken", error=str(error))
         self._guard.limits = limits
         for rule in sorted(rules.keys() | self._rules.keys()):
             before, after = self._rules.get(rule), rules.get(rule)
             if before != after:
                 fact = f"{rule} = {after}" if after is not None else f"{rule} as configured"
+                if rule in wrong:
+                    fact = f"{rule} = {after} is not taken: {wrong[rule]}"
                 self._log.warning("risk rule changed", rule=rule, before=before, after=after)
                 self._tell(Event(self._desk.account, "risk", self._desk.clock.now(), fact=fact))
         self._rules = rules

@@ -130,6 +130,13 @@ def test_risk_rules_change_while_running_and_are_told(router: Routing, venue: Si
     router.wait(router.place("b", "91", "1"), "New")
 
 
+def test_a_rule_that_cannot_be_is_told_as_not_taken(router: Routing) -> None:
+    controls.set_risk(router.redis, router.account, "price_band", "much")
+    event = until(lambda: next((event for event in router.events() if event.type == "risk"), None))
+    assert event.fact == "price_band = much is not taken: 'much' is no number"
+    router.wait(router.place("b", "90", "1"), "New")
+
+
 def test_an_operator_settles_an_order_that_nothing_else_does(
     venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
 ) -> None:
