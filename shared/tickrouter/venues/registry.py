@@ -44,11 +44,12 @@ def trading_adapter(card: Card, *, key: tuple[str, str], socket_key: tuple[str, 
     """
     if card.adapter not in _TRADING:
         raise ConfigError(f"card {card.name}: adapter: no {card.adapter!r}; there are: {', '.join(sorted(_TRADING))}")
-    if card.capabilities.native_amend:
-        # An amend would be a cancel and a place all the same: nobody is to rely on anything else.
-        raise ConfigError(
-            f"card {card.name}: capabilities.native_amend: the adapter {card.adapter} has no such request"
-        )
+    for promise in _UNUSED:
+        if getattr(card.capabilities, promise):
+            # What the router would do is the same all the same: nobody is to rely on anything else.
+            raise ConfigError(
+                f"card {card.name}: capabilities.{promise}: the adapter {card.adapter} makes no use of it"
+            )
     return _TRADING[card.adapter](card, key, socket_key)
 
 
@@ -56,4 +57,7 @@ def _btcturk_trading(card: Card, key: tuple[str, str], socket_key: tuple[str, st
     return BtcturkTrading(card, Signer(*key), Signer(*socket_key) if socket_key else None)
 
 
+_UNUSED = ("native_amend", "client_id_lookup", "repeated_id_refused")
+"""What no adapter can make use of yet: an amend is a cancel and a place, an order is looked for in listings only, and
+none is sent again."""
 _TRADING = {"btcturk": _btcturk_trading}

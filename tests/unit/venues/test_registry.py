@@ -21,7 +21,8 @@ def test_a_card_gets_the_adapter_that_it_names() -> None:
         trading_adapter(CARD.model_copy(update={"adapter": "nobody"}), key=KEY)
 
 
-def test_a_card_that_promises_an_amend_which_its_adapter_has_not_is_refused() -> None:
-    promised = CARD.capabilities.model_copy(update={"native_amend": True})
-    with pytest.raises(ConfigError, match="native_amend"):
+@pytest.mark.parametrize("promise", ["native_amend", "client_id_lookup", "repeated_id_refused"])
+def test_a_card_that_promises_what_its_adapter_makes_no_use_of_is_refused(promise: str) -> None:
+    promised = CARD.capabilities.model_copy(update={promise: True})
+    with pytest.raises(ConfigError, match=promise):
         trading_adapter(CARD.model_copy(update={"capabilities": promised}), key=KEY)
