@@ -78,7 +78,6 @@ PLACES = st.builds(
     type=st.just("limit"),
     price=MONEY,
     amount=MONEY,
-    stop_price=optional(MONEY),
     client_oid=OIDS,
     ttl_ms=optional(st.integers(1, 600_000)),
     cancel_after_ms=optional(st.integers(1, 600_000)),

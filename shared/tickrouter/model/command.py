@@ -156,6 +156,11 @@ class Command(msgspec.Struct, frozen=True):
             raise InvalidValue("price", f"missing; a {self.type} order needs it")
         if self.type in ("stop_limit", "stop_market") and self.stop_price is None:
             raise InvalidValue("stop_price", f"missing; a {self.type} order needs it")
+        # Rules would value the order by it, and the venue not look at it.
+        if self.type in ("market", "stop_market") and self.price is not None:
+            raise InvalidValue("price", f"a {self.type} order has none")
+        if self.type in ("limit", "market") and self.stop_price is not None:
+            raise InvalidValue("stop_price", f"a {self.type} order has none")
 
 
 def _matching(name: str, value: Any, pattern: re.Pattern[str], form: str) -> str:
