@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tickrouter import logs
+from tickrouter.bus.controls import RUN
 from tickrouter.bus.journal import Journal
 from tickrouter.bus.worklists import Meta
 from tickrouter.clock import Clock
@@ -80,10 +81,14 @@ class Epochs:
         text = "first" if first else f"Redis was restarted or forgot; last known {meta.epoch}-{meta.seq}"
         alarm = None if first else "redis_forgot"
         event = Event(self._account, "epoch", now, reason=Reason("epoch", text), alarm=alarm)
-        halt = "run" if first else last_halt(self._mongo, name) or "run"
+        said = None if first else last_halt(self._mongo, name)
+        halt = said.word if said is not None else RUN
+        # A Redis that was taken back to before a halt still says run.
+        forgotten = said is not None and halt != RUN and (said.epoch, said.seq) > (meta.epoch, meta.seq)
         opened_ms = 0 if first else now // _MS
         known_from_ms = 0 if first else journal.known_from_ms(opened_ms)
-        journal.open_epoch(before + 1, run_id, event, halt, opened_ms=opened_ms, known_from_ms=known_from_ms)
+        times = {"opened_ms": opened_ms, "known_from_ms": known_from_ms}
+        journal.open_epoch(before + 1, run_id, event, halt, halt_forgotten=forgotten, **times)
         self._alarms.say(event)
         self.highest, self._highest_rev = before + 1, journal.rev
         # Before anything is sent MongoDB knows of it, so a Redis that forgets even the first epoch is noticed.

@@ -89,15 +89,26 @@ class Journal(WorkLists):
 
     @storage_errors("open epoch")
     def open_epoch(
-        self, epoch: int, run_id: str, event: Event, halt: str, *, opened_ms: int = 0, known_from_ms: int = 0
+        self,
+        epoch: int,
+        run_id: str,
+        event: Event,
+        halt: str,
+        *,
+        opened_ms: int = 0,
+        known_from_ms: int = 0,
+        halt_forgotten: bool = False,
     ) -> None:
         """Open an epoch; numbers begin again at 1. For the two times see `Meta`; they are 0 for an account's first.
+
+        `halt` is the operator's last word, for a Redis that has none; with `halt_forgotten` also for one that says run.
 
         Raises:
             LeaseLost: the lease is another's.
         """
         keys = [self.keys.meta, self.keys.lease, self.keys.events, self.keys.fills, self.keys.halt]
         args = [self._token(), epoch, run_id, _raw(_split(event)), halt, opened_ms, known_from_ms]
+        args.append(int(halt_forgotten))
         outcome, rev = self._checked(self._epoch.call(self._redis, keys, args))
         self._rev = int(rev)
         if outcome not in (b"DONE", b"REPEAT"):

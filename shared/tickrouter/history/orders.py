@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -37,14 +39,23 @@ def record_epoch(db: Database[Document], account: str, epoch: int) -> None:
         raise StorageError(f"MongoDB: epochs of {account}: {error}") from error
 
 
-def last_halt(db: Database[Document], account: str) -> str | None:
-    """The operator's last word: `run` or `halt:…`; None where there never was one.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an operator said of an account: `run` or `halt:…`, and the number of the event that told it."""
+
+    word: str
+    epoch: int
+    seq: int
+
+
+def last_halt(db: Database[Document], account: str) -> Said | None:
+    """The operator's last word; None where there never was one.
 
     Raises:
         StorageError: MongoDB did not answer.
     """
     found = _newest(db, {"account": account, "type": "halt"})
-    return str(found["fact"]) if found and found.get("fact") else None
+    return Said(str(found["fact"]), int(found["epoch"]), int(found["seq"])) if found and found.get("fact") else None
 
 
 def is_known(db: Database[Document], account: str, client_oid: str) -> bool:

@@ -217,6 +217,28 @@ def test_a_place_that_is_repeated_after_its_first_order_was_told_as_foreign_is_t
         until(lambda: len(router.fills()) == 1, 20)
 
 
+def test_a_halt_that_redis_forgot_counts_over_an_older_word(
+    venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
+) -> None:
+    with routing(venue, tmp_path / "r", unique, redis_url=orders_redis.url, mongo_url=mongo_url, **SHORT) as router:
+        router.start()
+        router.wait(router.place("b", "90", "1"), "New")
+        shutil.copytree(tmp_path / "redis/appendonlydir", tmp_path / "copy")
+        controls.set_halt(router.redis, router.account, "ada", "fire")
+        told = until(lambda: next((event for event in router.events() if event.type == "halt"), None))
+        # As the archiver copies it.
+        copy = {"_id": "x", "account": router.account, "epoch": told.epoch, "seq": told.seq, "type": "halt"}
+        database(connect_mongo(mongo_url), unique).events.insert_one(copy | {"fact": told.fact})
+        router.kill()
+        take_back(orders_redis, tmp_path / "copy")
+        assert controls.read_halt(router.redis, router.account) == "run"
+        router.start()
+        denied = router.wait(router.place("b", "91", "1"), "Denied", timeout=20)
+        assert (denied.reason and denied.reason.kind) == "halt"
+        assert controls.read_halt(router.redis, router.account) == "halt:ada:fire"
+        assert len(venue.ledger()["orders"]) == 1
+
+
 def test_a_router_that_dies_between_opening_an_epoch_and_taking_up_leaves_all_of_it_to_the_next(
     venue: Simulation, tmp_path: Path, unique: str, orders_redis: Server, mongo_url: str
 ) -> None:
