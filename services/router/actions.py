@@ -19,6 +19,7 @@ from .tracker import Tracker
 from .works import Work, Works
 
 _MS = 1_000_000
+_UNANSWERED = Reason("unanswered", "the venue did not say how the order stands: this is the journal's word")
 _VERDICTS = {"never_placed": Status.NEVER_PLACED, "canceled": Status.CANCELED, "placed": Status.NEW}
 
 
@@ -113,10 +114,12 @@ class Actions:
             self._works.answer(command, "command_denied", Reason("unknown_order", "no such order in the journal"))
             return
         lane = lanes[0]
-        self._tracker.look_now(lane)
+        reason = None if self._tracker.look_now(lane) else _UNANSWERED
         now = self._desk.clock.now()
         state = replace(order_events.first_event(lane.order, now), command=command)
-        done = Event(self._desk.account, "command_done", now, command=command, client_oid=lane.order.client_oid)
+        done = Event(
+            self._desk.account, "command_done", now, command=command, client_oid=lane.order.client_oid, reason=reason
+        )
         self._desk.tell(state, done, command=command)
 
     def _settle(self, work: Work, lanes: list[Lane], again: bool) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tickrouter import logs
 from tickrouter.bus.controls import RUN, outbox_length, read_halt, read_risk
+from tickrouter.core import risk_word
 from tickrouter.core.risk import changed
 from tickrouter.errors import InvalidValue
 from tickrouter.model.event import Event, Reason
@@ -19,15 +22,23 @@ OUTBOX_EVERY = 10
 """Looks between two at the outbox."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The operators' words of which events told last: value of the halt key, and text of each rule that is set."""
+
+    halt: str = RUN
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+
 class Controls:
     """Follows the keys, and tells of their changes."""
 
-    def __init__(self, desk: Desk, guard: Guard, told_halt: str) -> None:
-        """`told_halt` is the halt key's value of which an event told last."""
+    def __init__(self, desk: Desk, guard: Guard, told: Told) -> None:
+        """`told` is what nobody need be told again."""
         self._desk = desk
         self._guard = guard
-        self._halt = told_halt
-        self._rules: dict[str, str] = {}
+        self._halt = told.halt
+        self._rules = dict(told.rules)
         self._outbox_alarm = False
         self._lock = threading.Lock()
         desk.tell_of_halt = self._look_at_halt
@@ -38,9 +49,23 @@ class Controls:
         """`run`, or `halt:<who>:<why>`."""
         return self._halt
 
+    @property
+    def told(self) -> Told:
+        """What events have told by now."""
+        return Told(self._halt, self._rules)
+
+    def take_up(self) -> None:
+        """Know what operators said, and how full the outbox is, before the first command is admitted.
+
+        Raises:
+            StorageError: Redis did not answer.
+        """
+        self._take_rules(read_risk(self._desk.redis, str(self._desk.account)))
+        self._look(at_outbox=True)
+
     def run(self) -> None:
         """Until the tenure ends."""
-        looks = 0
+        looks = 1
         while True:
             self._desk.guarded(self._look, looks % OUTBOX_EVERY == 0)
             looks += 1
@@ -79,9 +104,7 @@ class Controls:
         for rule in sorted(rules.keys() | self._rules.keys()):
             before, after = self._rules.get(rule), rules.get(rule)
             if before != after:
-                fact = f"{rule} = {after}" if after is not None else f"{rule} as configured"
-                if rule in wrong:
-                    fact = f"{rule} = {after} is not taken: {wrong[rule]}"
+                fact = risk_word.said(rule, after, wrong.get(rule))
                 self._log.warning("risk rule changed", rule=rule, before=before, after=after)
                 self._tell(Event(self._desk.account, "risk", self._desk.clock.now(), fact=fact))
         self._rules = rules

@@ -222,19 +222,19 @@ class Desk:
 
     # --- work
 
-    def send(self, task: Callable[..., None], *args: Any) -> None:
+    def send(self, task: Callable[..., object], *args: Any) -> None:
         """Run a task that sends to the venue."""
         self._submit(self._senders, task, args)
 
-    def read(self, task: Callable[..., None], *args: Any) -> None:
+    def read(self, task: Callable[..., object], *args: Any) -> None:
         """Run a task that asks the venue."""
         self._submit(self._readers, task, args)
 
-    def _submit(self, pool: ThreadPoolExecutor, task: Callable[..., None], args: Iterable[Any]) -> None:
+    def _submit(self, pool: ThreadPoolExecutor, task: Callable[..., object], args: Iterable[Any]) -> None:
         if not self.stop.is_set():
             pool.submit(self.guarded, task, *args)
 
-    def guarded(self, task: Callable[..., None], *args: Any) -> None:
+    def guarded(self, task: Callable[..., object], *args: Any) -> None:
         """Run a task; a fault of storage ends the tenure, any other is logged and counted."""
         try:
             task(*args)

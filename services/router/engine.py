@@ -17,13 +17,14 @@ from tickrouter.clock import Clock
 from tickrouter.config import Config
 from tickrouter.core.recovery import SECOND, Proof
 from tickrouter.errors import StorageError, TickrouterError
-from tickrouter.history.orders import is_unused
+from tickrouter.history.orders import is_unused, last_halt, last_rules
 from tickrouter.model.account import Account
 from tickrouter.model.order import Status
 from tickrouter.transport.http import HttpClient
 from tickrouter.venues.registry import trading_adapter
 
 from .alarms import Alarms
+from .controls import Told
 from .desk import Desk
 from .epochs import Entered, Epochs
 from .parts import Parts
@@ -56,7 +57,7 @@ class Engine:
         self._desk: Desk | None = None
         self._parts: Parts | None = None
         self._unsigned: frozenset[str] = frozenset()
-        self._told_halt = RUN
+        self._told = Told()
         self.state = "starting"
         self.said = ""
         """The last thing that a person should know."""
@@ -64,6 +65,7 @@ class Engine:
 
     def run(self) -> None:
         """Until `stop`: route whenever the lease can be had."""
+        self._told = self._last_told()
         lease = Lease(self._redis, AccountKeys(str(self.account)).lease, self._config.router.lease_ms)
         while not self._stop.is_set():
             try:
@@ -121,12 +123,12 @@ class Engine:
             journal.prepare()
             epoch = self._epochs.enter(journal)
             desk = self._desk = self._new_desk(journal, stop, epoch)
-            parts = self._parts = Parts(desk, self._config, self._mongo, told_halt=self._told_halt)
+            parts = self._parts = Parts(desk, self._config, self._mongo, told=self._told)
             taken_up = parts.take_up()
             self._say("routing", f"{taken_up} open orders taken up")
             if not self._stop.is_set():
                 parts.run()
-            self._told_halt = parts.controls.halt
+            self._told = parts.controls.told
             if desk.failure is not None:
                 raise desk.failure
         finally:
@@ -140,6 +142,17 @@ class Engine:
                 lease.release()
             except StorageError as error:
                 self._log.warning("lease not given up", error=str(error))
+
+    def _last_told(self) -> Told:
+        """What operators said while a router ran, as MongoDB's copy has it: what they said since is to be told."""
+        name = str(self.account)
+        try:
+            halt, rules = last_halt(self._mongo, name), last_rules(self._mongo, name)
+        except StorageError as error:
+            self._log.warning("nobody knows what was told of halt and rules", error=str(error))
+            return Told()
+        set_rules = {rule: said.word for rule, said in rules.items() if said.word is not None}
+        return Told((halt.word if halt is not None else None) or RUN, set_rules)
 
     def _renew(self, lease: Lease, stop: threading.Event) -> None:
         """A holder that finds another's token, or none, or cannot look for as long as a lease holds, stops."""

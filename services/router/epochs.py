@@ -10,7 +10,7 @@ from tickrouter.bus.controls import RUN
 from tickrouter.bus.journal import Journal
 from tickrouter.bus.worklists import Meta
 from tickrouter.clock import Clock
-from tickrouter.history.orders import highest_epoch, last_halt, record_epoch
+from tickrouter.history.orders import highest_epoch, last_halt, last_rules, record_epoch
 from tickrouter.model.account import Account
 from tickrouter.model.event import Event, Reason
 
@@ -82,7 +82,7 @@ class Epochs:
         alarm = None if first else "redis_forgot"
         event = Event(self._account, "epoch", now, reason=Reason("epoch", text), alarm=alarm)
         said = None if first else last_halt(self._mongo, name)
-        halt = said.word if said is not None else RUN
+        halt = (said.word if said is not None else None) or RUN
         # A Redis that was taken back to before a halt still says run.
         forgotten = said is not None and halt != RUN and (said.epoch, said.seq) > (meta.epoch, meta.seq)
         opened_ms = 0 if first else now // _MS
@@ -90,8 +90,17 @@ class Epochs:
         times = {"opened_ms": opened_ms, "known_from_ms": known_from_ms}
         journal.open_epoch(before + 1, run_id, event, halt, halt_forgotten=forgotten, **times)
         self._alarms.say(event)
+        if not first:
+            self._restore_rules(journal, meta)
         self.highest, self._highest_rev = before + 1, journal.rev
         # Before anything is sent MongoDB knows of it, so a Redis that forgets even the first epoch is noticed.
         record_epoch(self._mongo, name, before + 1)
         self._log.warning("epoch opened", epoch=before + 1, why=text)
         return Entered(before + 1, not first, opened_ms, known_from_ms)
+
+    def _restore_rules(self, journal: Journal, meta: Meta) -> None:
+        """Risk rules of which this Redis forgot that they were set, or lifted."""
+        last = last_rules(self._mongo, str(self._account)).items()
+        forgotten = {rule: said.word for rule, said in last if (said.epoch, said.seq) > (meta.epoch, meta.seq)}
+        if forgotten:
+            journal.restore_rules(forgotten, is_wiped=not meta.epoch)

@@ -21,7 +21,7 @@ from tickrouter.model.order import Order, Status
 
 from .actions import Actions
 from .balances import Balances
-from .controls import Controls
+from .controls import Controls, Told
 from .desk import Desk
 from .guard import Guard
 from .intake import Intake
@@ -49,7 +49,7 @@ JOIN = 5.0
 class Parts:
     """Built for one desk, run once."""
 
-    def __init__(self, desk: Desk, config: Config, mongo: Any, *, told_halt: str) -> None:
+    def __init__(self, desk: Desk, config: Config, mongo: Any, *, told: Told) -> None:
         name = str(desk.account)
         self._desk = desk
         self._mongo = mongo
@@ -61,7 +61,7 @@ class Parts:
         self._intake = Intake(desk, Places(desk, self._sender, guard), self._actions, works)
         self._balances = Balances(desk)
         self.feed = PrivateFeed(desk, config.card(desk.account.venue).hosts.socket, self._tracker, self._balances)
-        self.controls = Controls(desk, guard, told_halt)
+        self.controls = Controls(desk, guard, told)
         listings = Listings(desk.venue)
         self._reconciler = Reconciler(
             desk, listings, lambda oid: is_known(mongo, name, oid), config.id_mark or default_mark(desk.account)
@@ -105,13 +105,18 @@ class Parts:
             threading.Thread(target=self._part, args=(run,), name=f"{part}-{self._desk.account}", daemon=True)
             for part, run in runs.items()
         ]
-        self._part(self._intake.run_pending)
+        self._part(self._begin)
         for thread in threads:
             thread.start()
         self._desk.stop.wait()
         self._sender.wake()
         for thread in threads:
             thread.join(JOIN)
+
+    def _begin(self) -> None:
+        """What earlier holders of the lease claimed comes first, and under the rules in force."""
+        self.controls.take_up()
+        self._intake.run_pending()
 
     def _part(self, run: Callable[[], None]) -> None:
         try:

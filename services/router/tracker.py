@@ -51,9 +51,9 @@ class Tracker:
             heapq.heappush(self._due, (due, next(self._order_of_entry), lane, looks))
             self._wake.notify()
 
-    def look_now(self, lane: Lane) -> None:
-        """Look at an order in the caller's thread."""
-        self._look(lane, 0)
+    def look_now(self, lane: Lane) -> bool:
+        """Look at an order in the caller's thread; False if the venue did not say how it stands."""
+        return self._look(lane, 0)
 
     def run(self) -> None:
         """Until the tenure ends: start looks when they are due, and sweep the open orders now and then."""
@@ -140,10 +140,11 @@ class Tracker:
             elif found.filled > lane.order.venue_filled:
                 lane.apply(Seen(found, "open orders"))
 
-    def _look(self, lane: Lane, looks: int) -> None:
+    def _look(self, lane: Lane, looks: int) -> bool:
         exchange_oid = lane.order.exchange_oid
         if exchange_oid is None or lane.order.is_done:
-            return
+            return lane.order.is_done
+        answered = False
         adapter = self._desk.venue.adapter
         try:
             if not lane.order.status.is_final:
@@ -153,12 +154,14 @@ class Tracker:
                     self._judge_cancel(lane, order.state, looks)
             if lane.order.fills_pending:
                 self._fetch_fills(lane, exchange_oid)
+            answered = True
         except DefiniteError as error:
             self._log.warning("order not read", client_oid=lane.order.client_oid, error=str(error))
         except VenueError as error:
             self._log.info("no answer about an order", client_oid=lane.order.client_oid, error=str(error))
         if _expects_news(lane.order):
             self.look(lane, min(FIRST_LOOK * 2**looks, self._desk.router.poll_interval), looks + 1)
+        return answered
 
     def _fetch_fills(self, lane: Lane, exchange_oid: str) -> None:
         adapter = self._desk.venue.adapter

@@ -37,7 +37,7 @@ RESEND_FOR = 10.0
 _DEAD_BYTES = 4096
 _EPOCH, _SEQ, _FILL = (msgpack.packb(name) for name in ("epoch", "seq", "fill"))
 _encode = msgspec.msgpack.Encoder().encode
-_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark", "agreed")
+_SCRIPTS = ("admit", "step", "adopt", "tell", "bury", "balance", "evidence", "mark", "agreed", "rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +279,15 @@ class Journal(WorkLists):
         """Keep totals on which venue and journal agree."""
         if bases:
             self._write("agreed", [self.keys.agreed], [*agreed_fields(bases, epoch)])
+
+    def restore_rules(self, rules: Mapping[str, str | None], *, is_wiped: bool) -> None:
+        """Set risk rules again that Redis forgot, or lift them (None); what a wiped one holds was said since."""
+        body = {
+            "set": [part for rule, text in rules.items() if text is not None for part in (rule, text)],
+            "unset": [rule for rule, text in rules.items() if text is None],
+            "is_wiped": is_wiped,
+        }
+        self._write("rules", [self.keys.risk], [_raw(body)])
 
     def bury(self, entry: Entry, reason: str, kept: int) -> None:
         """Put an entry that cannot be read aside."""

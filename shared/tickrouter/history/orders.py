@@ -8,6 +8,7 @@ from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from tickrouter.core import risk_word
 from tickrouter.errors import StorageError
 from tickrouter.history.connection import DURABLE, Document
 
@@ -41,9 +42,12 @@ def record_epoch(db: Database[Document], account: str, epoch: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an operator said of an account: `run` or `halt:…`, and the number of the event that told it."""
+    """What an operator said, and the number of the event that told it.
 
-    word: str
+    `word` is `run` or `halt:…`, or a risk rule's text: None where the configuration's counts again.
+    """
+
+    word: str | None
     epoch: int
     seq: int
 
@@ -56,6 +60,23 @@ def last_halt(db: Database[Document], account: str) -> Said | None:
     """
     found = _newest(db, {"account": account, "type": "halt"})
     return Said(str(found["fact"]), int(found["epoch"]), int(found["seq"])) if found and found.get("fact") else None
+
+
+def last_rules(db: Database[Document], account: str) -> dict[str, Said]:
+    """The operator's last word on each risk rule that was ever set.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    found: dict[str, Said] = {}
+    try:
+        for event in db.events.find({"account": account, "type": "risk"}).sort([("epoch", 1), ("seq", 1)]):
+            heard = risk_word.heard(str(event["fact"]))
+            if heard is not None:
+                found[heard[0]] = Said(heard[1], int(event["epoch"]), int(event["seq"]))
+    except PyMongoError as error:
+        raise StorageError(f"MongoDB: events of {account}: {error}") from error
+    return found
 
 
 def is_known(db: Database[Document], account: str, client_oid: str) -> bool:
