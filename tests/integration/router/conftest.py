@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.stack.servers import Server, redis_server
 from tests.routing import Routing, routing
 from tests.simulation import Simulation, start_simulator
 
@@ -29,3 +30,12 @@ def router(venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo
     with routing(venue, tmp_path / "router", unique, redis_url=redis_url, mongo_url=mongo_url) as routed:
         routed.start()
         yield routed
+
+
+@pytest.fixture
+def orders_redis(tmp_path: Path) -> Iterator[Server]:
+    """An orders Redis of its own, which keeps what it acknowledged, to be killed, emptied and taken back."""
+    server = redis_server(tmp_path / "redis", appendfsync="always")
+    server.start()
+    yield server
+    server.stop()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner
 
 from services.stack import cli
-from services.stack.servers import Server, redis_server
+from services.stack.servers import Server
 from tests.routing import Routing, routing
 from tests.simulation import Simulation
 from tests.waiting import until
@@ -163,14 +161,6 @@ def test_a_second_router_takes_over_and_one_that_wakes_up_changes_nothing(router
     router.wait(second, "New")
     assert (placed(venue, client_oid), placed(venue, second)) == (1, 1)
     assert [event.seq for event in router.events()] == list(range(1, len(router.events()) + 1))
-
-
-@pytest.fixture
-def orders_redis(tmp_path: Path) -> Iterator[Server]:
-    server = redis_server(tmp_path / "redis", appendfsync="always")
-    server.start()
-    yield server
-    server.stop()
 
 
 def test_a_killed_redis_opens_an_epoch_and_loses_nothing(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.stack.servers import Server, redis_server
+from services.stack.servers import Server
 from tests.routing import Routing, now_ms, routing
 from tests.simulation import Simulation
 from tests.waiting import until
@@ -114,14 +114,6 @@ def test_a_difference_is_told_with_both_figures(often: Routing, venue: Simulatio
     assert told.reason is not None
     ours, theirs = "journal: New, filled 0; ", f"venue: closed, filled 2 (order {order.exchange_oid})"
     assert told.reason.text == ours + theirs
-
-
-@pytest.fixture
-def orders_redis(tmp_path: Path) -> Iterator[Server]:
-    server = redis_server(tmp_path / "redis", appendfsync="always")
-    server.start()
-    yield server
-    server.stop()
 
 
 def test_a_wiped_redis_gets_back_what_mongodb_and_the_venue_know(
