@@ -197,7 +197,9 @@ class Places:
     def _go_on_after_repeat(self, command: Command) -> None:
         """A repeat changes nothing; but if the first answer of this very admission was lost, its order goes on here."""
         lane = self._desk.lane(command.client_oid or "")
-        if lane is not None and lane.order.command == command.id and lane.order.status is Status.PENDING_NEW:
+        if lane is None or lane.order.command != command.id or lane.order.stamp is not None:
+            return
+        if lane.order.status is Status.PENDING_NEW:
             self._sender.place(lane)
 
 

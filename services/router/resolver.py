@@ -66,7 +66,7 @@ class Resolver:
         order = lane.order
         if order.status is not Status.IN_DOUBT:
             return
-        verdict = judge(order, evidence, self._desk.proof)
+        verdict = self._judge(order, evidence)
         self._keep(order, evidence, verdict)
         log = self._log.bind(client_oid=order.client_oid)
         match verdict:
@@ -86,6 +86,14 @@ class Resolver:
                 lane.apply(Resembled(exchange_oid))
             case Undecided(text):
                 log.info("still in doubt", missing=text)
+
+    def _judge(self, order: Order, evidence: Evidence) -> Verdict:
+        """What the evidence says; the stamp of what Redis forgot, the epoch's opening, is by our clock."""
+        verdict = judge(order, evidence, self._desk.proof)
+        left = (self._desk.quiet_until - self._desk.clock.now()) / SECOND
+        if isinstance(verdict, ProvenAbsent) and left > 0:
+            return Undecided(f"absent so far; the quiet window of the epoch lasts {left:.1f} s more")
+        return verdict
 
     def _keep(self, order: Order, evidence: Evidence, verdict: Verdict) -> None:
         """Write what the pass found before it counts: an operator sees what a verdict rests on, or still lacks."""

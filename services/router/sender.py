@@ -122,7 +122,7 @@ class Sender:
                 self._waiting -= 1
         if grant is not None:
             self._desk.send(self._place, lane, grant)
-        elif lane.order.status is Status.PENDING_NEW:
+        elif _waits(lane.order):
             lane.apply(Denied(DENIALS["AGE"]))
 
     def _wait_for_look(self, lane: Lane) -> None:
@@ -146,11 +146,11 @@ class Sender:
 
     def _may_leave(self, lane: Lane) -> bool:
         order = lane.order
-        return order.status is Status.PENDING_NEW and self._desk.clock.now() < deadline_ms(order) * _MS
+        return _waits(order) and self._desk.clock.now() < deadline_ms(order) * _MS
 
     def _place(self, lane: Lane, grant: Grant) -> None:
         venue = self._desk.venue
-        if lane.order.status is not Status.PENDING_NEW or lane.order.stamp is not None:
+        if not _waits(lane.order):
             venue.give_back(grant)
             return
         stamp = venue.clock.stamp()
@@ -226,7 +226,7 @@ class Sender:
     def _cancel_when_permitted(self, lane: Lane) -> None:
         venue = self._desk.venue
         endpoint = self._endpoint("cancel", lambda: venue.adapter.cancel("0", 0).endpoint)
-        grant = venue.permit(endpoint, lambda: lane.order.status.is_working)
+        grant = venue.permit(endpoint, lambda: _is_to_go(lane.order))
         with self._lock:
             self._queued.discard(lane.order.client_oid)
         if grant is not None:
@@ -235,9 +235,11 @@ class Sender:
     def _cancel(self, lane: Lane, grant: Grant) -> None:
         venue = self._desk.venue
         exchange_oid = lane.order.exchange_oid
-        if exchange_oid is None or lane.apply(CancelSending()) not in ("DONE", "NOTHING"):
+        is_wanted = _is_to_go(lane.order)
+        if exchange_oid is None or not is_wanted or lane.apply(CancelSending()) not in ("DONE", "NOTHING"):
             venue.give_back(grant)
             return
+        self._tracker.cancel_leaves(lane)
         request = venue.adapter.cancel(exchange_oid, venue.clock.stamp())
         try:
             venue.send(request, venue.adapter.read_canceled, grant)
@@ -250,7 +252,7 @@ class Sender:
             if lane.order.status in CANCELING:
                 self.cancel(lane)
         else:
-            self._tracker.look(lane)
+            self._tracker.cancel_answered(lane)
 
     def _cancel_refused(self, lane: Lane, error: DefiniteError) -> None:
         if is_retryable(error):
@@ -260,7 +262,7 @@ class Sender:
             return
         if error.kind == "order_not_found":
             # A refused cancel is no proof of death: the venue's final word decides, and ends the command.
-            self._tracker.look(lane)
+            self._tracker.cancel_answered(lane)
             return
         lane.apply(CancelRefused(_reason(error)))
         self._works.refuse(lane.order.client_oid, _reason(error))
@@ -285,6 +287,16 @@ class Sender:
 def deadline_ms(order: Order) -> int:
     """When an order is too old to be sent, ms since 1970 UTC."""
     return order.created // _MS + order.ttl_ms
+
+
+def _waits(order: Order) -> bool:
+    """True of an order of which no request is on its way, or may be at the venue."""
+    return order.status is Status.PENDING_NEW and order.stamp is None
+
+
+def _is_to_go(order: Order) -> bool:
+    """True of an open order whose cancel was asked and not refused since: who was refused was told that it stays."""
+    return order.status.is_working and order.cancel_requested is not None
 
 
 def _reason(error: VenueError) -> Reason:

@@ -6,17 +6,22 @@ from tickrouter import logs
 from tickrouter.bus.controls import is_alive
 from tickrouter.core.facts import CancelAsked
 from tickrouter.core.order_life import deadline_command
+from tickrouter.core.recovery import SECOND
 
 from .desk import Desk
 from .lane import Lane
 from .sender import Sender
 
+_MS = 1_000_000
 LOOK_EVERY = 0.05
 """Seconds between two looks at deadlines."""
 LIFE_EVERY = 0.5
 """Seconds between two looks at signs of life."""
 GRACE = 1.0
 """Seconds for which a strategy may be gone."""
+UNHEARD = 30.0
+"""Seconds of an epoch in which a strategy counts as alive that was not heard of in it: Redis may have forgotten its
+sign, and the next one comes when a third of its time is over."""
 
 
 class Timers:
@@ -26,7 +31,9 @@ class Timers:
         self._desk = desk
         self._sender = sender
         self._gone_since: dict[str, float] = {}
+        self._heard: set[str] = set()
         self._next_life = 0.0
+        self._unheard_until = desk.epoch.opened_ms * _MS + int(UNHEARD * SECOND)
         self._log = logs.get("timers")
 
     def run(self) -> None:
@@ -57,6 +64,9 @@ class Timers:
         for strategy, lanes in watched.items():
             if is_alive(self._desk.redis, str(self._desk.account), strategy):
                 self._gone_since.pop(strategy, None)
+                self._heard.add(strategy)
+            elif strategy not in self._heard and self._desk.clock.now() < self._unheard_until:
+                continue
             elif now - self._gone_since.setdefault(strategy, now) >= GRACE:
                 self._log.warning("a strategy is gone; its orders are cancelled", strategy=strategy, orders=len(lanes))
                 for lane in lanes:

@@ -23,8 +23,8 @@ FIRST_LOOK = 0.03
 HEARD = 0.25
 """Seconds of waiting after which the end of the tenure is noticed."""
 CANCELING = (Status.PENDING_CANCEL, Status.PENDING_REPLACE)
-CANCEL_PATIENCE = 6
-"""Looks at an order that the venue promised to cancel, before the request counts as refused."""
+CANCEL_PATIENCE = 1.8
+"""Seconds for which an order may stay open after the venue answered the request to cancel it: then it was refused."""
 
 
 class Tracker:
@@ -36,6 +36,8 @@ class Tracker:
         self._due: list[tuple[float, int, Lane, int]] = []
         self._order_of_entry = itertools.count()
         self._pending: dict[str, float] = {}
+        self._answered: dict[str, float] = {}
+        """When the venue answered the request to cancel an order, by client id."""
         self._wake = threading.Condition()
         self._log = logs.get("tracker")
         desk.listeners.append(self._changed)
@@ -54,6 +56,16 @@ class Tracker:
     def look_now(self, lane: Lane) -> bool:
         """Look at an order in the caller's thread; False if the venue did not say how it stands."""
         return self._look(lane, 0)
+
+    def cancel_leaves(self, lane: Lane) -> None:
+        """A request to cancel is on its way: until it is answered the order may stay open for as long as it likes."""
+        self._answered.pop(lane.order.client_oid, None)
+
+    def cancel_answered(self, lane: Lane) -> None:
+        """The venue took the request, or knows no such order: what the order itself says from here on counts."""
+        if not lane.order.status.is_final:
+            self._answered[lane.order.client_oid] = self._desk.clock.monotonic()
+        self.look(lane)
 
     def run(self) -> None:
         """Until the tenure ends: start looks when they are due, and sweep the open orders now and then."""
@@ -145,13 +157,14 @@ class Tracker:
         if exchange_oid is None or lane.order.is_done:
             return lane.order.is_done
         answered = False
+        began = self._desk.clock.monotonic()
         adapter = self._desk.venue.adapter
         try:
             if not lane.order.status.is_final:
                 found = self._desk.venue.ask(lambda stamp: adapter.one_order(exchange_oid, stamp), adapter.read_orders)
                 for order in found:
                     lane.apply(Seen(order, "order"))
-                    self._judge_cancel(lane, order.state, looks)
+                    self._judge_cancel(lane, order.state, began)
             if lane.order.fills_pending:
                 self._fetch_fills(lane, exchange_oid)
             answered = True
@@ -170,14 +183,18 @@ class Tracker:
         if fills:
             lane.apply(Executed(fills, exchange_oid, "executions"))
 
-    def _judge_cancel(self, lane: Lane, state: VenueState, looks: int) -> None:
-        """An order that stays open long after the venue took the request was not cancelled: say so."""
-        if lane.order.status in CANCELING and state is VenueState.OPEN and looks >= CANCEL_PATIENCE:
+    def _judge_cancel(self, lane: Lane, state: VenueState, asked: float) -> None:
+        """An order that stays open long after the venue answered the request was not cancelled: say so."""
+        since = self._answered.get(lane.order.client_oid)
+        is_late = since is not None and asked - since >= CANCEL_PATIENCE
+        if is_late and lane.order.status in CANCELING and state is VenueState.OPEN:
             reason = Reason("cancel_refused", "the venue took the request, but the order stays open")
             lane.apply(CancelRefused(reason))
             self._works.refuse(lane.order.client_oid, reason)
 
     def _changed(self, lane: Lane, change: Change) -> None:
+        if change.order.status.is_final:
+            self._answered.pop(change.order.client_oid, None)
         if _expects_news(change.order) and change.order.exchange_oid is not None:
             # Executions pushed by the private feed need a moment; asking at once would cost a permit for nothing.
             self.look(lane, FIRST_LOOK * (5 if change.order.fills_pending else 1))

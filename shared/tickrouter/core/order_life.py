@@ -250,6 +250,8 @@ def _decided(order: Order, fact: Fact) -> Order:
     """What comes neither of an answer nor of a listing."""
     match fact:
         case facts.Denied(reason):
+            if order.stamp is not None:
+                raise IllegalTransition(f"{order.client_oid}: attempt {order.attempt} may be at the venue")
             return replace(order, status=Status.DENIED, reason=reason, fact="denied")
         case facts.Interrupted():
             return replace(order, status=_DOUBT, reason=Reason("interrupted"), fact="router gone")
@@ -260,15 +262,21 @@ def _decided(order: Order, fact: Fact) -> Order:
             doubtful = replace(order, status=_DOUBT, stamp=stamp, replacement=wanted, cancel_sent=False)
             return replace(doubtful, reason=Reason("redis_forgot"), fact="redis forgot")
         case facts.Absent(evidence):
-            return replace(order, status=_NEVER, reason=Reason("absent", evidence), fact="absent")
+            return replace(_unamended(order), status=_NEVER, reason=Reason("absent", evidence), fact="absent")
         case facts.Resembled(exchange_oid):
             return replace(order, reason=Reason("lookalike", f"could be the venue's order {exchange_oid}"))
         case facts.Settled(verdict, operator, text, exchange_oid):
             status = _PART if verdict is _NEW and order.filled else verdict
             reason = Reason("operator", f"{operator}: {text}")
             known = exchange_oid or order.exchange_oid
+            order = _unamended(order) if verdict is _NEVER else order
             return replace(order, status=status, exchange_oid=known, reason=reason, fact=f"settled by {operator}")
     raise IllegalTransition(f"{order.client_oid}: no rule for {type(fact).__name__}")
+
+
+def _unamended(order: Order) -> Order:
+    """Without what an amend wanted: that is answered as rejected, so a late find must not bring forth its order."""
+    return order if order.replacement is None else replace(order, cancel_requested=None, replacement=None)
 
 
 def _cancel(order: Order, fact: facts.CancelAsked | facts.CancelSending | facts.CancelRefused) -> Order:

@@ -9,7 +9,7 @@ import msgspec
 
 from tickrouter.errors import InvalidValue
 from tickrouter.model.fields import int64, text
-from tickrouter.model.money import decimal_of, plain, positive
+from tickrouter.model.money import decimal_of, plain
 
 Liquidity = Literal["maker", "taker", "unknown"]
 
@@ -61,11 +61,19 @@ class Fill(msgspec.Struct, frozen=True):
         liquidity = fields.get("liquidity")
         return cls(
             trade_id=text("fill.trade_id", fields.get("trade_id")),
-            price=positive("fill.price", fields.get("price")),
-            amount=positive("fill.amount", fields.get("amount")),
+            price=_above_zero("fill.price", fields.get("price")),
+            amount=_above_zero("fill.amount", fields.get("amount")),
             fee=decimal_of("fill.fee", fields.get("fee")),
             fee_currency=text("fill.fee_currency", fields.get("fee_currency")),
             liquidity=liquidity if liquidity in ("maker", "taker") else "unknown",
             time=int64("fill.time", fields.get("time")),
             seq=int64("fill.seq", fields.get("seq", 0)),
         )
+
+
+def _above_zero(field: str, value: Any) -> Decimal:
+    """With as many places as the venue gave it: an execution may have more of them than an order."""
+    number = decimal_of(field, value)
+    if number <= 0:
+        raise InvalidValue(field, f"{value} is not above zero")
+    return number

@@ -18,7 +18,7 @@ from tickrouter.model.account import Account
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
 from tickrouter.model.fill import Fill
-from tickrouter.model.order import Order, Status
+from tickrouter.model.order import Order, Replacement, Status
 
 ACCOUNT = Account("btcturk", "main")
 CONTRACT = Contract("btcturk", "btc", "usdt")
@@ -162,6 +162,24 @@ def test_a_find_after_never_placed_is_adopted_with_an_alarm() -> None:
     found = order_life.apply(never, facts.Seen(at_venue(), "all orders"), NOW)
     assert found.order.status is Status.NEW
     assert found.events[-1].alarm == "late_find"
+
+
+@pytest.mark.parametrize("given_up", [facts.Absent("nowhere"), facts.Settled(Status.NEVER_PLACED, "ada", "not there")])
+def test_a_late_find_brings_forth_no_order_of_an_amend_that_was_rejected(given_up: facts.Fact) -> None:
+    """The amend was answered when the order was given up; a plain cancel is still wanted."""
+    doubtful = lived(SENT, facts.Unanswered(Reason("timeout")))
+    found = facts.Seen(at_venue(), "all orders")
+    amended = lived(facts.CancelAsked("c2", Replacement("b" * 32, "c2")), given_up, found, order=doubtful)
+    assert (amended.status, amended.cancel_requested, amended.replacement) == (Status.NEW, None, None)
+    cancelled = lived(facts.CancelAsked("c2"), given_up, found, order=doubtful)
+    assert (cancelled.status, cancelled.cancel_requested) == (Status.NEW, "c2")
+
+
+def test_an_order_is_not_denied_while_a_request_of_it_may_be_at_the_venue() -> None:
+    with pytest.raises(IllegalTransition, match="may be at the venue"):
+        lived(SENT, facts.Denied(Reason("age")))
+    deferred = lived(SENT, facts.Deferred(Reason("rate_limit")), facts.Denied(Reason("age")))
+    assert deferred.status is Status.DENIED
 
 
 def test_a_cancel_that_redis_forgot_is_sent_again_if_the_order_shows_itself() -> None:

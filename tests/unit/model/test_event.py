@@ -28,6 +28,14 @@ FILL: dict[str, Any] = {
 }
 
 
+def test_an_execution_may_have_more_places_than_an_order() -> None:
+    """A journal that cannot be read again would stop the account's router for good."""
+    fill = Fill.from_wire(FILL | {"amount": "0.000012345678901234567", "price": "0.0000000000000000001"})
+    assert Fill.from_wire(fill.to_wire() | {"seq": 3}) == fill
+    with pytest.raises(InvalidValue, match="above zero"):
+        Fill.from_wire(FILL | {"amount": "0"})
+
+
 @given(EVENTS, st.none() | FILLS, st.integers(1, 2**40), st.integers(1, 2**40))
 def test_an_event_survives_the_wire(event: Event, fill: Fill | None, epoch: int, seq: int) -> None:
     wire = event.to_wire() | {"epoch": epoch, "seq": seq}
