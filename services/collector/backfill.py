@@ -10,7 +10,7 @@ from typing import Any
 from tickrouter import logs
 from tickrouter.bus.permits import Permits
 from tickrouter.clock import Clock
-from tickrouter.core.coverage import holes
+from tickrouter.core.coverage import DOUBTED, holes
 from tickrouter.core.market import MarketFact
 from tickrouter.errors import AmbiguousError, StorageError
 from tickrouter.history.coverage import coverage
@@ -82,7 +82,7 @@ class Backfiller(threading.Thread):
         lacking = holes(coverage(self._db, contract, "trade", now - BACK_NS, now))
         for hole in lacking:
             key = contract, hole.start
-            if hole.end >= now or self._looks[key] >= TRIES:
+            if hole.end >= now or hole.cause in DOUBTED or self._looks[key] >= TRIES:
                 continue
             self._looks[key] += 1
             if (found := proof(self._db, contract, hole.start, hole.end)) is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from tickrouter import logs
 from tickrouter.bus.publish import Entry
 from tickrouter.clock import Clock
+from tickrouter.core.coverage import KEY_TAKEN
 from tickrouter.core.entry_ids import EntryId, session_of
 from tickrouter.errors import StorageError
 from tickrouter.history.coverage import CoverageWriter, claim_id
@@ -229,7 +230,7 @@ class MongoSink(threading.Thread):
         for row, key in done.conflicts:
             _log.error("document refused, its key holds something else", kind=row.kind, key=key)
         now = self._clock.now()
-        refused = [_note(row, now, "missing", "", "refused: its key holds something else") for row, _ in done.conflicts]
+        refused = [_note(row, now, "missing", "", KEY_TAKEN) for row, _ in done.conflicts]
         doubles = [_note(row, now, "live", "double", "stands under its earlier entry id") for row in done.doubles]
         return [claim for claim in (*refused, *doubles) if claim is not None]
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tickrouter.config import Recording
 from tickrouter.core.book_sync import BookOutcome, BookSync
-from tickrouter.core.coverage import Ledger
+from tickrouter.core.coverage import CORRECTED, SIDES_TURNED, Ledger
 from tickrouter.core.market import BookDiff, BookSnapshot, MarketFact, Refused, TickerSeen, TradeSeen
 from tickrouter.core.staleness import Staleness
 from tickrouter.core.tick_merge import TickMerge
@@ -71,8 +71,6 @@ class Pipeline:
         self._lost_since: int | None = None
         self._book_told: tuple[object, object] | None = None
         self._book_time = 0
-        self._book_facts: tuple[int | None, int | None] = (None, None)
-        """When the last two facts of the book came."""
         self._book_pending = False
         self._refused = RefusedTime()
 
@@ -95,8 +93,7 @@ class Pipeline:
         self._sync.reset(now)
         self._book_pending = False
         if self._lost_since is None:
-            seen = [time for time in (self._last_seen, drained) if time is not None]
-            self._lost_since = min(seen, default=None)
+            self._lost_since = min((time for time in (self._last_seen, drained) if time is not None), default=None)
         self._states = {}
         self._tell(items, "down", cause, ALL, now)
         for kind in self._kinds:
@@ -115,8 +112,7 @@ class Pipeline:
             self._greet(items, now)
         heard: set[str] = set()
         tickers: list[TickerSeen] = []  # that follow each other
-        # By exact type, the frequent ones first: isinstance asks the class's own class.
-        for fact in facts:
+        for fact in facts:  # by exact type, the frequent ones first: isinstance asks the class's own class
             if type(fact) is TickerSeen:
                 tickers.append(fact)
                 continue
@@ -126,7 +122,6 @@ class Pipeline:
             if type(fact) is BookDiff or type(fact) is BookSnapshot:
                 if "book" not in heard:
                     self._hear(items, "book", now, heard)
-                self._book_facts = self._book_facts[1], now
                 self._take_book(items, self._sync.apply(fact, now), now, fact.exchange_time)
             elif type(fact) is TradeSeen:
                 if "trade" not in heard:
@@ -176,6 +171,7 @@ class Pipeline:
     def lost(self, loss: Loss, sink: str, now: int) -> list[Item]:
         """A sink gave up an interval: the stream says so, and the ledger."""
         items: list[Item] = []
+        self._announce(items, now)
         if loss.kind != FEED:
             cause = f"{sink}: {loss.count} {loss.kind} records given up"
             self._gap(items, cause, loss.kind, loss.since, now)
@@ -195,9 +191,8 @@ class Pipeline:
         """What was recorded so far has the sides the other way round: the ledger and the feed are told."""
         items: list[Item] = []
         if "trade" in self._kinds and (since := self.sides.since) is not None:
-            cause = "the card had the sides of trades the other way round"
-            items += self._claims(self._ledger.point("trade", "missing", cause, (since, now + 1), now))
-            self._gap(items, cause, "trade", since, now)
+            items += self._claims(self._ledger.point("trade", "missing", SIDES_TURNED, (since, now + 1), now))
+            self._gap(items, SIDES_TURNED, "trade", since, now)
         self.sides.settle("wrong")
         return items
 
@@ -305,16 +300,22 @@ class Pipeline:
         items.append(Item(self.contract, "trade", None, replace(trade, source="backfill")))
 
     def _take_book(self, items: list[Item], outcome: BookOutcome, now: int, exchange_time: int | None) -> None:
+        # What made it invalid may have been lost since it was last in step; ticks are made from the book too.
+        since = outcome.since or now
         if outcome.invalidated is not None:
             self._tell(items, "resync", outcome.invalidated, "book", now)
-            # What made it invalid may have been lost since the fact before; ticks are made from the book too.
-            since, cause = self._book_facts[0] or now, f"book invalid: {outcome.invalidated}"
+            cause = f"book invalid: {outcome.invalidated}"
             self._turn(items, "book", "missing", cause, now, since)
             self._lose_book(items, "missing", cause, since, now)
         if outcome.corrected:
             self.counts["book_corrected"] += 1
+            for kind in ("book", "tick"):
+                items += self._claims(self._ledger.point(kind, "missing", CORRECTED, (since, now), now))
+            self._gap(items, CORRECTED, "book", since, now)
         if outcome.resync:
             self.wants_resync = True
+        if not self._sync.is_good:
+            self._merge.on_book_lost()  # a crossed one is held back: no trade's tick is to have the levels before
         if not outcome.changed:
             return
         if "book" not in self._states or self._states["book"][0] != "live":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from tickrouter import logs
@@ -47,8 +47,8 @@ class Inlet(Protocol):
     def put(self, items: Sequence[Item]) -> None:
         """Take them, at once and for good."""
 
-    def losses(self) -> list[Loss]:
-        """What was given up since the last call."""
+    def losses(self, contracts: Collection[str]) -> list[Loss]:
+        """What was given up of these contracts since the last call."""
 
 
 class Reader(threading.Thread):
@@ -166,10 +166,11 @@ class Reader(threading.Thread):
             items += self._pipelines[contract].take(own, now)
 
     def _check(self, socket: Socket, now: int, items: list[Item]) -> None:
+        # Other contracts' losses are their readers' to tell, and nothing can be told before there is a session.
+        recorded = {contract for contract, pipeline in self._pipelines.items() if pipeline.session is not None}
         for name, sink in self._sinks.items():
-            for loss in sink.losses():
-                if loss.contract in self._pipelines:
-                    items += self._pipelines[loss.contract].lost(loss, name, now)
+            for loss in sink.losses(recorded):
+                items += self._pipelines[loss.contract].lost(loss, name, now)
         while not self._found.empty():
             self._take_found(self._found.get(), now, items)
         for contract, pipeline in self._pipelines.items():

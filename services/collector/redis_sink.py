@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tickrouter import logs
@@ -136,9 +136,9 @@ class RedisSink(threading.Thread):
             if not self.outage.is_on and not self._ending.is_set() and self._rooms[items[-1].contract].is_ready:
                 self._queue.wait_empty(QUICK)
 
-    def losses(self) -> list[Loss]:
-        """What was given up since the last call."""
-        return self._queue.losses()
+    def losses(self, contracts: Collection[str]) -> list[Loss]:
+        """What was given up of these contracts since the last call."""
+        return self._queue.losses(contracts)
 
     def stop(self, patience: float) -> None:
         """Write what is queued for at most `patience` seconds, then end."""

@@ -181,11 +181,13 @@ class SinkQueue:
             if self._spill is not None:
                 self._spill.close()
 
-    def losses(self) -> list[Loss]:
-        """What was given up since the last call."""
+    def losses(self, contracts: Collection[str] | None = None) -> list[Loss]:
+        """What was given up since the last call, of some contracts (None: all); of others it stays for who asks."""
         with self._news:
             losses, self._losses = self._losses, []
-            return losses
+            if contracts is not None:
+                self._losses = [loss for loss in losses if loss.contract not in contracts]
+            return [loss for loss in losses if contracts is None or loss.contract in contracts]
 
     def wake(self) -> None:
         """Let a waiting `take` return."""

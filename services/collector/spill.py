@@ -181,6 +181,9 @@ class Spill:
         """Number and end of the segment that is written; a new one after a start, a full one, or a failure."""
         if self._file is None:
             self._last += 1
+            with suppress(OSError):
+                # A kill between two removals may have left it: it is no word on what is written now.
+                self._path(self._last).with_suffix(".done").unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
             self._file = os.open(self._path(self._last), flags, 0o600)
             self._sizes[self._last] = 0
@@ -202,7 +205,7 @@ class Spill:
 
     def _remove(self, number: int) -> None:
         self._sizes.pop(number, None)
-        for path in (self._path(number), self._path(number).with_suffix(".done")):
+        for path in (self._path(number).with_suffix(".done"), self._path(number)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 

@@ -47,6 +47,7 @@ class BookOutcome(msgspec.Struct, frozen=True, gc=False):
         invalidated: why it went invalid just now, or None.
         resync: a new start is to be asked for now.
         corrected: the periodic snapshot differed from the book and replaced it.
+        since: where it was invalidated or corrected, the last moment (ns) at which it was known to be right, or None.
     """
 
     changed: bool = False
@@ -54,6 +55,7 @@ class BookOutcome(msgspec.Struct, frozen=True, gc=False):
     invalidated: str | None = None
     resync: bool = False
     corrected: bool = False
+    since: int | None = None
 
 
 _GOOD = BookOutcome(changed=True, good=True)
@@ -177,6 +179,9 @@ class BookSync:
         self._ahead: BookSnapshot | None = None
         self._comparable = True
         self._crossed_since: int | None = None
+        # Where the numbers last said that nothing lacks, and where a whole book last said the same as this one.
+        self._in_step_at: int | None = None
+        self._checked_at: int | None = None
         self._begun_at: int | None = None
         self._asked_at: int | None = None
         self._wait = FIRST_WAIT_NS
@@ -239,7 +244,7 @@ class BookSync:
     def _begin(self, start: BookSnapshot, now: int) -> BookOutcome:
         self._replace(start)
         self._started = False
-        self._begun_at = now
+        self._begun_at = self._checked_at = now
         kept, self._kept = self._kept, []
         for entry in sorted(kept, key=lambda entry: entry[1].sequence):
             if entry[1].sequence < start.sequence:
@@ -261,8 +266,9 @@ class BookSync:
             return self._invalidate(reason, now)
         if self._ahead is None:
             return self._changed(now)
-        corrected, _ = self._compare()
-        return msgspec.structs.replace(self._changed(now), corrected=corrected)
+        since = self._checked_at
+        corrected, _ = self._compare(now)
+        return _with_correction(self._changed(now), corrected, since)
 
     def _begin_from_periodic(self, now: int) -> BookOutcome:
         """Start without a start, if a difference proves that the periodic snapshot counts as the differences do."""
@@ -284,12 +290,13 @@ class BookSync:
             self._ahead = book
             return self._invalidate(f"lost: {book.sequence} was reached without difference {self._expected}", now)
         self._ahead = book
-        corrected, replaced = self._compare()
+        since = self._checked_at
+        corrected, replaced = self._compare(now)
         if not replaced:
             return BookOutcome(good=self.is_good)
-        return msgspec.structs.replace(self._changed(now), corrected=corrected)
+        return _with_correction(self._changed(now), corrected, since)
 
-    def _compare(self) -> tuple[bool, bool]:
+    def _compare(self, now: int) -> tuple[bool, bool]:
         """Check the book against the periodic snapshot of the same number, if there is one: (was wrong, replaced)."""
         book = self._ahead
         if book is None or self._expected is None or book.sequence > self._expected:
@@ -303,6 +310,9 @@ class BookSync:
         shorter = self.bids.is_cut_before(bids) or self.asks.is_cut_before(asks)
         if wrong or shorter:
             self._replace(book)
+        self._checked_at = now
+        if self.is_good:
+            self._in_step_at = now
         return wrong, wrong or shorter
 
     def _step(self, diff: BookDiff) -> str | None:
@@ -339,6 +349,7 @@ class BookSync:
             return self._invalidate("no level left of what is known", now)
         if bid is None or ask is None or bid < ask:
             self._crossed_since = None
+            self._in_step_at = now
             return _GOOD
         if self._crossed_since is None:
             self._crossed_since = now
@@ -347,11 +358,12 @@ class BookSync:
     def _invalidate(self, reason: str, now: int) -> BookOutcome:
         if self._begun_at is not None and now - self._begun_at >= HEALTHY_NS:
             self._asked_at, self._wait = None, FIRST_WAIT_NS
+        since, self._in_step_at, self._checked_at = self._in_step_at, None, None
         self._expected = None
         self._crossed_since = None
         self._begun_at = None
         self._resync_at = now if self._asked_at is None else max(now, self._asked_at + self._wait)
-        return BookOutcome(invalidated=reason, resync=self._is_resync_due(now))
+        return BookOutcome(invalidated=reason, resync=self._is_resync_due(now), since=since)
 
     def _is_resync_due(self, now: int) -> bool:
         if self._expected is not None or self._resync_at is None or now < self._resync_at:
@@ -362,6 +374,12 @@ class BookSync:
         self._resync_at = now + self._wait
         self._kept = [entry for entry in self._kept if now - entry[0] < KEPT_NS]
         return True
+
+
+def _with_correction(outcome: BookOutcome, corrected: bool, since: int | None) -> BookOutcome:
+    if not corrected:
+        return outcome
+    return msgspec.structs.replace(outcome, corrected=True, since=since)
 
 
 def _whole(side: tuple[Level, ...] | Unread) -> tuple[Level, ...]:

@@ -17,6 +17,11 @@ NEVER = "nothing was recorded"
 NOT_YET = "not written down yet"
 UNWATCHED = "the collector was not running"
 DIED = "the collector ended without a last word"
+CORRECTED = "the venue's whole book said something else"
+SIDES_TURNED = "the card had the sides of trades the other way round"
+KEY_TAKEN = "refused: its key holds something else"
+DOUBTED = frozenset((SIDES_TURNED, KEY_TAKEN))
+"""Causes of holes in which records stand and may be wrong: that every id is there proves nothing of them."""
 
 
 @dataclass(slots=True)

@@ -224,6 +224,28 @@ def test_what_a_sink_gave_up_is_told_in_the_stream(room: Room, venue: tuple[Venu
     )
 
 
+def test_what_a_sink_gave_up_without_a_session_is_told_in_the_next_one(room: Room, venue: tuple[Venue, str]) -> None:
+    """What a process before left damaged in the spill is found before there is a lease; other contracts' losses are
+    left to their own readers."""
+    venue[0].say(422, **trade("1"))
+    room.until(lambda items: any(item.kind == "tick" for item in items))
+    room.pipeline.session = None
+    other = "btcturk/eth.try"
+    lost = [Item(one, "trade", (1, 7), Trade(5, 1.0, 1.0, "b", "7", one)) for one in (NAME, other)]
+    mongo = room.queues["mongo"]
+    mongo.settle(stored=mongo.take(1000))
+    mongo.put(lost)
+    mongo.settle(given_up=[item for item in mongo.take(1000) if item in lost])
+    for looks in (1, 2):
+        room.reader.hand_over([Refused("unreadable", NAME, "a look is over", b"")])
+        until(lambda looks=looks: room.refusals.counts["unreadable"] == looks)
+    room.pipeline.session = Session(2, 0, {kind: EntryIds(2) for kind in ("tick", "trade", "book", "feed")})
+    cause = "mongo: 1 trade records given up"
+    room.until(lambda items: any(isinstance(item.record, Feed) and item.record.cause == cause for item in items))
+    assert [(claim.start, claim.end) for claim in room.claims("trade") if claim.cause == cause] == [(5, 6)]
+    assert [loss.contract for loss in mongo.losses()] == [other]
+
+
 def test_sides_that_rest_contradicts_are_turned_and_told(room: Room, venue: tuple[Venue, str]) -> None:
     for number in "123":
         venue[0].say(422, **trade(number))

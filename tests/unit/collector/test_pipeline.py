@@ -160,6 +160,33 @@ def test_an_invalid_book_is_said_and_a_new_one_asked_for() -> None:
     assert feed(take(made, 9 * SECOND, snapshot(9))) == [("live", "book")]
 
 
+def test_a_book_that_was_corrected_is_missing_since_it_was_last_checked() -> None:
+    made = pipeline()
+    items = made.take([ticker(), snapshot(1)], 5)
+    items += made.take([snapshot(1, "orderbook")], 6)
+    items += made.take([diff(1)], 7)
+    wrong = BookSnapshot(C, "orderbook", 2, ((98.5, 1.0),), ((101.0, 1.0),))
+    corrected = made.take([wrong], 9)
+    assert ("gap", "book") in feed(corrected)
+    assert records(corrected, Tick)[0].bids == ((98.5, 1.0),)
+    items += [*corrected, *made.passed(SECOND)]
+    for kind in ("tick", "book"):
+        states = painted(items, kind, 12)
+        assert [one for one in states if one[2] == "missing"][-1] == (6, 9, "missing")
+        assert states[-1][2] == "live"
+
+
+def test_while_the_book_is_crossed_a_trade_is_not_told_with_its_levels() -> None:
+    made = pipeline()
+    take(made, 5, ticker(97.0), snapshot(1))
+    (good,) = records(take(made, 6, seen("1")), Tick)
+    assert good.bids[0] == (99.0, 1.0)
+    (crossed,) = records(take(made, 7, BookDiff(C, 1, ((102.0, 1.0),), ()), seen("2")), Tick)
+    assert crossed.bids == ((97.0, 1.0),)
+    (again,) = records(take(made, 8, BookDiff(C, 2, ((102.0, 0.0),), ())), Tick)
+    assert again.bids[0] == (99.0, 1.0)
+
+
 def test_kinds_that_are_not_recorded_are_left_out() -> None:
     made = pipeline(kinds=("trade",))
     items = take(made, 5, ticker(), snapshot(1), seen("1"), seen("2", live=False))

@@ -293,6 +293,17 @@ def test_at_the_bound_the_configured_end_goes_and_the_ledger_says_which_interval
     assert max(claim.last for claim in claims if claim.last) == (1, max(gone))
 
 
+def test_losses_wait_for_whoever_can_tell_them() -> None:
+    """Readers share a sink: each asks for the contracts that it records by now, and takes nothing from the others."""
+    other = "btcturk/eth.try"
+    queue = SinkQueue(2)
+    queue.put([*items(1), *(Item(other, "trade", (1, 9), Trade(9, 1.0, 1.0, "b", "9", other)),), *items(2, 3, 4)])
+    assert len(queue) < 5
+    (lost,) = [loss for loss in queue.losses({C}) if loss.kind == "trade"]
+    assert lost.contract == C and queue.losses({C}) == []
+    assert [loss.contract for loss in queue.losses({other})] == [other]
+
+
 def test_what_is_lost_with_the_end_of_the_process_is_told() -> None:
     queue = SinkQueue()
     queue.put(items(1, 2, 3))

@@ -47,6 +47,13 @@ def test_a_block_gives_back_what_was_put_in(records: list) -> None:
     assert spill_block.decode(spill_block.encode(made)) == made
 
 
+def test_a_mark_that_outlived_its_file_says_nothing_of_another(tmp_path: Path) -> None:
+    """Files have numbers, and begin anew when all are gone; a kill may come between the removal of file and mark."""
+    (tmp_path / "00000001.done").write_text("100000")
+    Spill(tmp_path, 1_000_000).append(items(1, 2))
+    assert drained(Spill(tmp_path, 1_000_000)) == [1, 2]
+
+
 def test_every_changed_byte_is_noticed() -> None:
     block = spill_block.encode(items(1, 2))
     for index in range(len(block)):

@@ -126,7 +126,7 @@ def test_a_book_that_breaks_at_once_is_not_asked_for_at_network_speed() -> None:
     sync = begun()
     assert sync.apply(diff(12), 0).resync
     assert sync.apply(start(20), 1).good
-    assert sync.apply(diff(25), 2) == BookOutcome(invalidated="gap: difference 25 when 20 was next")
+    assert sync.apply(diff(25), 2) == BookOutcome(invalidated="gap: difference 25 when 20 was next", since=1)
     assert sync.check(SECOND).resync
 
 
@@ -163,8 +163,37 @@ def test_the_periodic_book_of_the_same_number_corrects_a_wrong_one() -> None:
     sync = begun()
     assert sync.apply(periodic(10), 0) == BookOutcome(good=True)
     outcome = sync.apply(periodic(10, bids=((99.5, 1.0),)), 0)
-    assert outcome == BookOutcome(changed=True, good=True, corrected=True)
+    assert outcome == BookOutcome(changed=True, good=True, corrected=True, since=0)
     assert sync.top(1)[0] == ((99.5, 1.0),)
+
+
+def test_a_wrong_book_was_right_when_it_was_last_in_step() -> None:
+    """A periodic book that is ahead, or behind, is no proof that no difference is lacking: one may be lost by then."""
+    sync = begun()
+    sync.apply(diff(10), 1)
+    sync.apply(periodic(9), 2)
+    sync.apply(periodic(12), 3)
+    outcome = sync.apply(diff(12), 4)
+    assert outcome.invalidated is not None and outcome.since == 1
+    sync = begun()
+    sync.apply(periodic(12), 1)
+    assert sync.apply(periodic(13), 2).since == 0
+
+
+def test_a_crossed_book_was_right_before_it_was_crossed() -> None:
+    sync = begun()
+    sync.apply(diff(10), 1)
+    sync.apply(diff(11, bids=((101.0, 1.0),)), 2)
+    sync.apply(diff(12), 3)
+    assert sync.check(2 + SECOND).since == 1
+
+
+def test_a_corrected_book_was_right_when_it_was_last_checked() -> None:
+    sync = begun()
+    sync.apply(periodic(10), 1)
+    sync.apply(diff(10), 2)
+    assert sync.apply(periodic(11, bids=((99.5, 1.0),)), 3).since == 1
+    assert sync.apply(periodic(11), 4).since == 3
 
 
 def test_a_level_too_many_is_corrected() -> None:
