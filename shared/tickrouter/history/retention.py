@@ -25,24 +25,29 @@ _ABOVE_ALL: Final = LAST_SESSION + 1
 def remove_before(db: Database[Document], series: Series, time: int) -> int:
     """Remove the records before a time (ns), whole chunks at a time; returns how many there were.
 
-    A chunk that reaches beyond the time stays until all of it is older. The ledger says that they are missing before
-    the first one goes: an answer that lacks them never passes for a whole one.
+    A chunk that reaches beyond the time stays until all of it is older, and so do documents that are no older than its
+    beginning. The ledger says that they are missing before the first one goes, up to behind the last one: an answer
+    that lacks them never passes for a whole one.
 
     Raises:
         StorageError: MongoDB did not answer; may be repeated.
     """
     mine = {"contract": series.contract}
     documents = db[COLLECTIONS[series.kind]]
-    old, whole = mine | {"time": {"$lt": time}}, mine | {"kind": series.kind, "state": "live"}
+    whole = mine | {"kind": series.kind, "state": "live"}
     chunks = whole | {"settled": True, "end": {"$lt": time}}
     try:
-        if documents.find_one(old, {"_id": 1}) is None and db["chunks"].find_one(chunks, {"_id": 1}) is None:
-            return 0
         stays = db["chunks"].find_one(
             whole | {"end": {"$gte": time}, "start": {"$lt": time}}, {"start": 1}, sort=[("start", ASCENDING)]
         )
+        end = time if stays is None else int(stays["start"])
+        old = mine | {"time": {"$lt": end}}
+        latest = db["chunks"].find_one(chunks, {"end": 1}, sort=[("end", DESCENDING)])
+        if latest is None and documents.find_one(old, {"_id": 1}) is None:
+            return 0
         last = max(_last(documents, old, "ms", "n"), _last(db["chunks"], chunks, "last_ms", "last_n"))
-        _tell(db, series, time if stays is None else min(time, int(stays["start"])), last)
+        # Chunks may overlap: what goes may reach into the one that stays.
+        _tell(db, series, end if latest is None else max(end, int(latest["end"]) + 1), last)
         removed = documents.delete_many(old).deleted_count
         for found in db["chunks"].find(chunks, {"rows": 1}).sort("end", 1):
             removed += found["rows"] * db["chunks"].delete_one({"_id": found["_id"]}).deleted_count

@@ -20,9 +20,11 @@ from tickrouter.history.archive import Archive as Archive_
 from tickrouter.history.audit import audit
 from tickrouter.history.connection import connect, database
 from tickrouter.history.coverage import CoverageWriter, coverage
+from tickrouter.history.documents import to_document
 from tickrouter.history.queries import History
 from tickrouter.history.retention import remove_before
 from tickrouter.history.series import Series
+from tickrouter.model.bar import Bar
 from tickrouter.model.coverage import Claim
 
 HOUR = 3_600_000_000_000
@@ -114,7 +116,43 @@ def test_a_chunk_that_stays_is_not_called_missing(db: Any) -> None:
     kept = [one.time for one in History[Any](db, "tick", C, 0)]
     assert len(kept) == COUNT - 100
     states = [(one.state, one.end) for one in coverage(db, C, "tick", TIME, end)]
-    assert states == [("missing", min(kept)), ("live", end)]
+    assert states == [("missing", min(kept) + 1), ("live", end)]  # of that moment one was in the chunk that went
+
+
+def test_what_is_removed_beside_a_chunk_that_stays_is_missing(db: Any) -> None:
+    """Longer bars are never archived: those of the chunk's time go with it, or the ledger says that they are gone."""
+    end = TIME + HOUR
+    CoverageWriter(db).tell([Claim(end, C, "trade", 1, "all", "live", TIME, end, "recorded")])
+    minutes = [Bar(TIME + k * 60_000 * MS, "1m", 1.0, 1.0, 1.0, 1.0, 1.0, C, 1.0, 1) for k in range(60)]
+    seconds = [Bar(TIME + k * 1_000 * MS, "1s", 1.0, 1.0, 1.0, 1.0, 1.0, C, 1.0, 1) for k in range(600, 3600)]
+    db.bars.insert_many(to_document(bar) for bar in (*minutes, *seconds))
+    Archive_(db, "bar", C).pack(TIME * 2, TIME * 2)
+    remove_before(db, Series(C, "bar"), TIME + HOUR // 2)
+    kept = [bar.time for bar in History[Bar](db, "bar", C, TIME, end, period="1m")]
+    lacking = [bar.time for bar in minutes if bar.time not in kept]
+    spoken = coverage(db, C, "bar", TIME, end)
+    assert lacking
+    for time in lacking:
+        assert [one.state for one in spoken if one.start <= time < one.end] == ["missing"]
+
+
+def test_what_is_removed_of_chunks_that_overlap_is_missing(db: Any) -> None:
+    records = stored(db, "tick")
+    end = TIME + HOUR
+    CoverageWriter(db).tell([Claim(end, C, "tick", 1, "all", "live", TIME, end, "recorded")])
+    late = db.ticks.find_one(sort=[("time", 1)])
+    db.ticks.delete_one({"_id": late["_id"]})
+    middle = records[COUNT // 2].time
+    Archive_(db, "tick", C).pack(middle, TIME * 2)
+    db.ticks.insert_one(late)  # written again by a repair, and packed with what is newer
+    Archive_(db, "tick", C).pack(TIME * 2, TIME * 2)
+    remove_before(db, Series(C, "tick"), middle)
+    kept = list(History[Any](db, "tick", C, 0))
+    spoken = coverage(db, C, "tick", TIME, end)
+    for record in records:
+        if record not in kept:
+            assert [one.state for one in spoken if one.start <= record.time < one.end] == ["missing"]
+    assert kept != records
 
 
 def test_bars_are_kept_for_a_time_of_their_own(db: Any) -> None:
