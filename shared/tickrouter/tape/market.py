@@ -103,7 +103,7 @@ class MarketTape(Generic[R]):
             if anchor is None or anchor <= position:
                 anchor = None
             else:
-                yield from (record for _, record in self._stored(position, anchor))
+                yield from self._stretch(position, anchor)
                 position = anchor
         cut = since is not None and anchor is None and self._is_cut(position)
         while entries := self._stream.after(position, block):
@@ -115,6 +115,36 @@ class MarketTape(Generic[R]):
                 cut = False
                 yield self._decoded(entry)
                 position = anchor = entry.id
+
+    def _stretch(self, after: EntryId, up_to: EntryId) -> Iterator[R | Feed]:
+        """What MongoDB has after one id and up to another; where it lacks some of it, what the stream still has."""
+        last: EntryId | None = None
+        of_session: dict[int, EntryId] = {}  # two collectors may have overlapped
+        for entry_id, record in self._stored(after, up_to):
+            session = session_of(entry_id)
+            before = of_session.get(session, last)
+            if before is not None and lacking(before, entry_id) != 0:
+                yield from self._streamed(before, entry_id)
+            last = of_session[session] = entry_id
+            yield record
+        if last is not None and last != up_to:
+            yield from self._streamed(last, (up_to[0], up_to[1] + 1))
+
+    def _streamed(self, last: EntryId, next_id: EntryId) -> Iterator[R | Feed]:
+        """What the stream has between two entries, and a gap for what it has not either."""
+        reached = last
+        while entries := self._stream.after(reached, 0.0):
+            for entry in entries:
+                if entry.id >= next_id:
+                    break
+                if lacking(reached, entry.id) != 0:
+                    yield self._neither(reached, entry.id)
+                reached = entry.id
+                yield self._decoded(entry)
+            if entries[-1].id >= next_id:
+                break
+        if lacking(reached, next_id) != 0:
+            yield self._neither(reached, next_id)
 
     def _is_cut(self, position: EntryId) -> bool:
         """True if the stream begins behind the position and lacks its own beginning."""
@@ -153,14 +183,21 @@ class MarketTape(Generic[R]):
             cause = f"; {error}"
         expected = lacking(after, next_id)
         if expected is None or expected > found:
-            number = "entries" if expected is None else f"{expected - found} entries"
-            where = f"between {id_text(after)} and {id_text(next_id)}"
-            yield self._gap(last, next_id, f"{number} {where} are neither in the stream nor in MongoDB{cause}")
+            yield self._neither(after, next_id, found, last, cause)
 
     def _stored(self, after: EntryId, up_to: EntryId) -> Iterator[tuple[EntryId, R]]:
         for entry_id, record in self._store().between(after, up_to):
             if isinstance(record, self._record):
                 yield entry_id, record
+
+    def _neither(
+        self, after: EntryId, next_id: EntryId, found: int = 0, last: EntryId | None = None, more: str = ""
+    ) -> Feed:
+        """A gap: of what stood between two entries only `found` are anywhere, the last of them at `last`."""
+        expected = lacking(after, next_id)
+        number = "entries" if expected is None else f"{expected - found} entries"
+        where = f"between {id_text(after)} and {id_text(next_id)}"
+        return self._gap(last or after, next_id, f"{number} {where} are neither in the stream nor in MongoDB{more}")
 
     def _gap(self, after: EntryId, next_id: EntryId, cause: str) -> Feed:
         return Feed(next_id[0] * _NS_PER_MS, "gap", cause, self._contract, self._kind, after[0] * _NS_PER_MS)

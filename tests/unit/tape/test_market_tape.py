@@ -136,6 +136,25 @@ def test_trimmed_past_history_is_a_gap_with_its_ends() -> None:
     assert [record.price for record in records if isinstance(record, Tick)] == [1, 2, 3, 4, 8, 9, 10]
 
 
+def test_what_mongodb_lacks_below_its_through_is_read_from_the_stream_or_told() -> None:
+    """Its sink gave some up, or a key was taken: `through` passes over that, for nothing will come there any more."""
+    store = MemoryStore(ids(1, 3) + ids(8, 9), entry_id(10))
+    assert play(stream_of(ids(1, 12), page=2), store) == list(range(1, 13))
+    played = play(stream_of(ids(6, 12), page=2), store)
+    assert [*played[:3], *played[4:]] == [1, 2, 3, *range(6, 13)]
+    assert str(played[3]).startswith("gap:2 entries between ")
+    played = play(stream_of(ids(12, 12)), store)
+    assert [one for one in played if isinstance(one, int)] == [1, 2, 3, 8, 9, 12]
+    gaps = [one.partition(" ")[0] for one in played if isinstance(one, str)]
+    assert gaps == ["gap:4", "gap:1", "gap:1"]
+
+
+def test_sessions_that_overlap_in_mongodb_are_no_hole() -> None:
+    first, second = ids(1, 6), [(MS + k + 3, 2 * SESSION + k) for k in (1, 2, 3)]
+    store = MemoryStore(sorted([*first, *second]), max([*first, *second]))
+    assert all(isinstance(one, int) for one in play(stream_of([]), store))
+
+
 def test_trimmed_under_a_slow_reader_is_read_from_history() -> None:
     stream = stream_of(ids(1, 20), page=4)
     stream.trims = [entry_id(1), entry_id(15)]
