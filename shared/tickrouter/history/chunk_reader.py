@@ -114,6 +114,23 @@ class ChunkReader:
         query = {"last_ms": {"$gte": first[0]}, "first_ms": {"$lte": end[0]}}
         return sorted(self._find(query, [("last_ms", ASCENDING)]), key=lambda chunk: chunk.first or _BEFORE_ALL)
 
+    def by_trade(self, numbers: Collection[str]) -> set[str]:
+        """Those of some trades' numbers that are archived.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+            TickrouterError: pyarrow is not installed.
+        """
+        keys = [trade_key(number) for number in numbers]
+        query = {"low": {"$lte": max(keys)}, "high": {"$gte": min(keys)}}
+        found: set[str] = set()
+        for chunk in self._find(query, [("start", ASCENDING)]):
+            columns = self.load(chunk, ("time", "trade_id"))
+            if columns is None:
+                return self.by_trade(numbers)
+            found.update(columns["trade_id"].values.tolist())
+        return found & set(numbers)
+
     def load(self, chunk: Chunk, names: Collection[str] | None) -> Columns | None:
         """The columns wanted (None: all), or None if the chunk was replaced and removed in the meantime.
 
@@ -246,6 +263,11 @@ class ChunkReader:
         chunks = [Chunk.from_document(document) for document in found]
         gone = {chunk.replaces for chunk in chunks} - {None}
         return [chunk for chunk in chunks if chunk.id not in gone] if gone else chunks
+
+
+def trade_key(number: str) -> str:
+    """A trade's number as a text that sorts like it: a chunk's `low` and `high`."""
+    return number.zfill(20) if number.isdecimal() else number
 
 
 def _decoded(fetched: Iterable[_Parts | None]) -> Iterator[Columns | None]:

@@ -183,7 +183,7 @@ class Merged:
         self._page = page
         self._whole = whole
         # What has no place in the stream is told by time alone.
-        self._superseded = Superseded(reader.db) if kind == "trade" and isinstance(order, ByTime) else None
+        self._superseded = Superseded(reader) if kind == "trade" and isinstance(order, ByTime) else None
 
     def stretches(self, start: Position) -> Iterator[list[Document] | Columns]:
         """All records from a position on.

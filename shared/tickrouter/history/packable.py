@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from tickrouter.errors import InvalidValue
 from tickrouter.history import chunks as codec
+from tickrouter.history.chunk_reader import trade_key
 from tickrouter.history.columns import Columns, EntryId, from_records
 from tickrouter.history.connection import Document
 from tickrouter.history.documents import ARCHIVED_PERIOD, COLLECTIONS, KINDS, document_id, from_document
@@ -121,7 +122,7 @@ def in_order(columns: Columns) -> Columns:
 def id_range(columns: Columns) -> tuple[str | None, str | None]:
     """Lowest and highest natural key, as texts that sort like them; None where records have none."""
     if columns.kind == "trade":
-        names = [number.zfill(20) if number.isdecimal() else number for number in columns["trade_id"].values.tolist()]
+        names = [trade_key(number) for number in columns["trade_id"].values.tolist()]
     elif columns.kind == "bar":
         names = [f"{time:020d}" for time in columns["time"].values.tolist()]
     else:

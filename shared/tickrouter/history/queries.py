@@ -268,6 +268,8 @@ def newest(db: Database[Document], kind: str, contract: str, until: int | None =
         found = list(collection.find({"contract": contract, "time": last["time"]})) if last else []
     except PyMongoError as error:
         raise StorageError(f"MongoDB: {collection.name}: {error}") from error
+    # What was read after the fact came as a list, all of one moment: the venue's clock tells the last.
+    found.sort(key=lambda one: (one.get("exchange_time") or 0, str(one.get("trade_id", "")).zfill(20)), reverse=True)
     stored: list[tuple[tuple[int, int, int], Record]] = [
         ((document["time"], document["ms"] or 0, document["n"] or 0), from_document(kind, document))
         for document in found

@@ -1,7 +1,8 @@
 """Trades that were read after the fact and came live too: the live copy stands, and only it is told.
 
 In one collection the second takes the first one's place. Once the first is archived the two stand apart, with times
-of their own, until the packer joins them: a reader in between has to see to it.
+of their own, until the packer joins them: a reader in between has to see to it. So does one that meets a trade which
+was read after the fact though it is archived: a venue's list of past trades may reach back for days.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tickrouter.errors import StorageError
-from tickrouter.history.chunk_reader import LIVE, Chunk
+from tickrouter.history.chunk_reader import LIVE, Chunk, ChunkReader
 from tickrouter.history.connection import Document
 
 if TYPE_CHECKING:
@@ -26,13 +27,22 @@ _AT_ONCE = 2_000
 class Superseded:
     """What one reading of a contract's trades leaves out."""
 
-    def __init__(self, db: Database[Document]) -> None:
-        """Nothing is read yet."""
-        self._db = db
+    def __init__(self, reader: ChunkReader) -> None:
+        """Nothing is read yet. `reader`: of the contract's trades."""
+        self._reader = reader
+        self._db: Database[Document] = reader.db
         self._told: set[str] = set()
 
     def documents(self, documents: list[Document]) -> list[Document]:
-        """Without live ones whose copy this reading has told already: they came while it went on."""
+        """Without live ones whose copy this reading has told already: they came while it went on. Without those, read
+        after the fact, that are archived.
+
+        Raises:
+            StorageError: MongoDB did not answer.
+        """
+        blank = {one["_id"]: str(one.get("trade_id")) for one in documents if one["ms"] is None}
+        if blank and (archived := self._reader.by_trade(blank.values())):
+            documents = [one for one in documents if blank.get(one["_id"]) not in archived]
         if self._told:
             documents = [one for one in documents if one["ms"] is None or one["_id"] not in self._told]
         self._told.update(one["_id"] for one in documents if one["ms"] is None)

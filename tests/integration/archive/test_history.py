@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from tickrouter.core.entry_ids import EntryId
 from tickrouter.errors import InvalidValue
@@ -289,6 +290,31 @@ def test_a_live_copy_of_an_archived_backfilled_trade_is_told_alone(db: Any, late
     assert Archive(db, "trade", C, ROWS).pack(FOREVER, FOREVER).chunks == 1
     assert list(history) == expected
     assert db.trades.count_documents({}) == 0
+
+
+def test_an_archived_trade_that_is_read_again_after_the_fact_is_told_once(db: Any) -> None:
+    """A venue's list of past trades reaches back for days where few trade: a collector that starts reads them again."""
+    records = stored(db, "trade")
+    while Archive(db, "trade", C, ROWS).pack(FOREVER, FOREVER).chunks:
+        pass
+    expected = list(History[Trade](db, "trade", C, 0))
+    now = TIME + 3600_000 * MS
+    again = [replace(one, time=now, source="backfill") for one in records[-50:]]
+    new = replace(trade(1000), time=now, source="backfill")
+    MarketWriter(db).write([Row("trade", None, one) for one in (*again, new)])
+    assert list(History[Trade](db, "trade", C, 0)) == [*expected, new]
+    assert list(History[Trade](db, "trade", C, now)) == [new]
+    assert len(History[Trade](db, "trade", C, 0).to_numpy()["time"]) == len(expected) + 1
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_the_newest_of_a_list_of_past_trades_is_the_venues_last(db: Any, archived: bool) -> None:
+    past = [replace(trade(number), time=TIME, source="backfill") for number in (1, 4, 7)]
+    MarketWriter(db).write([Row("trade", None, one) for one in past])
+    if archived:
+        MarketWriter(db).tell_through({(C, "trade"): place(COUNT)})
+        assert Archive(db, "trade", C, ROWS).pack(FOREVER, FOREVER).rows == 3
+    assert queries.newest(db, "trade", C) == past[-1]
 
 
 def test_a_live_copy_that_comes_while_somebody_reads_is_not_told_behind_the_other(db: Any) -> None:
