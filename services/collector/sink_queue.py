@@ -172,6 +172,8 @@ class SinkQueue:
             self._unfold()
             self._begin_spilling()
             self._flush()
+            if self._spill is not None:
+                self._spill_told(self._spill)
             left = [*self._head, *self._tail, *(() if self._is_from_spill else self._taken.values())]
             self._move(_by_kind(left), "queued", "given_up")
             if left:
@@ -296,20 +298,28 @@ class SinkQueue:
             _log.error("the spill cannot be written, records stay in memory", error=str(error))
             return False
         self._move(_by_kind(items), "queued", "spilled")
-        while self._end == "oldest" and not spill.fits(0) and spill:
+        for _ in range(spill.segments if self._end == "oldest" else 0):
+            if spill.fits(0):
+                break
             self._give_up_spilled(spill)
         return True
 
     def _give_up_spilled(self, spill: Spill) -> None:
-        """The oldest segment; what the sink has in hand is the sink's."""
-        if self._is_from_spill:
-            self._move(_by_kind(self._taken.values()), "spilled", "queued")
-            self._is_from_spill = False
-            spill.settle()
-            return
-        losses, told = spill.give_up()
+        """The oldest segment; what the sink has in hand is the sink's, and stays on disk until it is settled."""
+        losses, told = spill.give_up(is_held=self._is_from_spill)
         self._lose(losses, "spilled")
         self._keep_told(told)
+        self._spill_told(spill)
+
+    def _spill_told(self, spill: Spill) -> None:
+        """What the ledger has to be told all the same goes to disk: a kill would leave it with what was told before."""
+        if self._told:
+            try:
+                spill.append(list(self._told.values()))
+            except OSError as error:
+                _log.error("the spill cannot be written, claims stay in memory", error=str(error))
+            else:
+                self._told = {}
 
     def _give_up_memory(self, count: int) -> None:
         own: deque[Item] | list[Item] = self._head or self._tail

@@ -78,6 +78,11 @@ class Spill:
         """Bytes on disk."""
         return sum(self._sizes.values())
 
+    @property
+    def segments(self) -> int:
+        """Files on disk."""
+        return len(self._sizes)
+
     def spans(self) -> dict[tuple[str, str], tuple[EntryId, EntryId]]:
         """First and last entry id that wait, by contract and kind."""
         found: dict[tuple[str, str], tuple[EntryId, EntryId]] = {}
@@ -124,10 +129,8 @@ class Spill:
 
     def settle(self) -> tuple[Loss, ...]:
         """The oldest block is done with; what it held, by contract and kind."""
-        block = self._blocks.popleft()
-        self._head = None
-        for loss in block.losses:
-            self.counts[loss.kind] -= loss.count
+        block = self._blocks[0]
+        self._forget()
         is_last = not self._blocks or self._blocks[0].segment != block.segment
         if is_last and not (self._file is not None and block.segment == self._last):
             self._remove(block.segment)
@@ -138,17 +141,29 @@ class Spill:
             self._mark(block.segment, block.offset + block.size)
         return block.losses
 
-    def give_up(self) -> tuple[tuple[Loss, ...], list[Item]]:
-        """Let the oldest segment go: what was lost with it, and what the ledger was to be told, which is not lost."""
-        if not self._blocks:
-            return (), []
-        segment = self._blocks[0].segment
+    def give_up(self, *, is_held: bool = False) -> tuple[tuple[Loss, ...], list[Item]]:
+        """Let the oldest segment go: what was lost with it, and what the ledger was to be told, which is not lost.
+
+        Where the oldest block `is_held`, by a sink that has not settled it, it stays on disk: the rest of its segment
+        goes, and the next one.
+        """
+        held, head = (self._blocks.popleft(), self._head) if is_held and self._blocks else (None, None)
+        self._head = None
         losses: list[Loss] = []
         kept: list[Item] = []
-        while self._blocks and self._blocks[0].segment == segment:
-            if self._blocks[0].others:
+        freed: int | None = None
+        while self._blocks and freed in (None, self._blocks[0].segment):
+            block = self._blocks[0]
+            if block.others:
                 kept += [item for item in self.first() if item.kind in LEDGER]
-            losses += self.settle()
+            if held is not None and block.segment == held.segment:
+                losses += self._forget()
+            else:
+                freed = block.segment
+                losses += self.settle()
+        if held is not None:
+            self._blocks.appendleft(held)
+            self._head = head
         return tuple(losses), kept
 
     def close(self) -> None:
@@ -156,6 +171,14 @@ class Spill:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _forget(self) -> tuple[Loss, ...]:
+        """Count the oldest block no more; what it held."""
+        block = self._blocks.popleft()
+        self._head = None
+        for loss in block.losses:
+            self.counts[loss.kind] -= loss.count
+        return block.losses
 
     def _note(self, block: _Block) -> None:
         self._blocks.append(block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,48 @@ def test_the_oldest_segment_is_given_up_at_the_bound_and_what_the_ledger_is_told
     stored = numbers(found)
     assert stored == sorted(stored) and stored[-1] == 10_010
     assert len(stored) + sum(loss.count for loss in losses) == 10_011
+
+
+def test_what_the_bound_takes_nothing_from_outlives_a_kill(folder: Path) -> None:
+    """The block that a sink has in hand, and what the ledger has to be told of the segments that went."""
+    queue = SinkQueue(10, Spill(folder, 20_000))
+    queue.put(items(*range(11)))
+    queue.put([*items(11, 12), claim("one", 11)])
+    queue.stall()
+    held = queue.take(1000)
+    assert numbers(held) == list(range(11))
+    for start in range(13, 10_000, 500):
+        queue.put(items(*range(start, start + 500)))
+    lost = sum(loss.count for loss in queue.losses())
+    assert lost > 1000
+    account = queue.accounts()["trade"]
+    assert account["received"] == sum(account[name] for name in ("stored", "queued", "spilled", "given_up"))
+    shutil.copytree(folder, folder / "after a kill")
+    after = SinkQueue(10, Spill(folder / "after a kill", 20_000))
+    found: list[Item] = []
+    while batch := after.take(1000):
+        after.settle(stored=batch)
+        found += batch
+    assert numbers(found)[:11] == numbers(held) and numbers(found) == sorted(numbers(found))
+    # Twice, where the rest of the segment with the block in hand is still on disk: harmless to repeat.
+    assert {item.record for item in found if item.kind == CLAIM} == {claim("one", 11).record}
+    queue.settle(stored=held)
+    left = drained(queue)
+    assert left == sorted(left) and len(held) + lost + len(left) == account["received"]
+
+
+@pytest.mark.parametrize("end", ["oldest", "newest"])
+def test_what_the_ledger_has_to_be_told_of_a_full_spill_outlives_a_stop(folder: Path, end: End) -> None:
+    queue = SinkQueue(10, Spill(folder, 5_000), end=end)
+    for start in range(0, 10_000, 1000):
+        queue.put([*items(*range(start, start + 1000)), claim("one", start)])
+    queue.keep()
+    after = SinkQueue(10, Spill(folder, 5_000), end=end)
+    found: list[Item] = []
+    while batch := after.take(1000):
+        after.settle(stored=batch)
+        found += batch
+    assert max(item.record.end for item in found if isinstance(item.record, Claim)) == 9_000
 
 
 def test_the_newest_are_given_up_where_that_is_configured(folder: Path) -> None:
