@@ -14,7 +14,7 @@ from tickrouter._launch import service
 from tickrouter.clock import SystemClock
 from tickrouter.errors import TickrouterError
 from tickrouter.history.connection import connect, database, ensure_indexes
-from tickrouter.history.coverage import coverage
+from tickrouter.history.coverage import coverage, spoken_until
 from tickrouter.model.contract import Contract
 from tickrouter.model.moment import nanoseconds
 
@@ -60,14 +60,16 @@ def export(
     first, last = nanoseconds("--from", start), now if end is None else nanoseconds("--to", end)
     if last <= first:
         raise typer.BadParameter(f"{end or 'now'} is not after {start}", param_hint="--to")
-    parts = files.plan(folder, name, kind.value, first, last, now, form.value)
-    left = [part for part in parts if not part.is_done]
     chosen = tuple(columns.split(",")) if columns else None
     total = 0
     rows_so_far = TextColumn("{task.fields[rows]:,} rows")
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rows_so_far, TimeRemainingColumn())
     with connect(settings.mongo_url) as client, Progress(*shown, console=errors) as progress:
         db = database(client, settings.servers.mongo_database)
+        spoken = spoken_until(db, name, kind.value)
+        stored = now if spoken is None else min(now, spoken)
+        parts = files.plan(folder, name, kind.value, first, last, stored, form.value)
+        left = [part for part in parts if not part.is_done]
         task = progress.add_task(f"{name} {kind.value}", total=len(parts), completed=len(parts) - len(left), rows=0)
         for part in left:
             for rows in files.write(db, name, kind.value, part, form.value, chosen):

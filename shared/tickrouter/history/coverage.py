@@ -117,6 +117,22 @@ def claims_of(
         return [Claim.from_dict(found) for found in db["coverage"].find(query)]
 
 
+def spoken_until(db: Database[Document], contract: str, kind: str) -> int | None:
+    """Up to when the ledger speaks of a kind (ns), for bars up to when they are made; None where it does not speak.
+
+    Raises:
+        StorageError: MongoDB did not answer.
+    """
+    query: Document = {"contract": contract, "kind": "trade" if kind == "bar" else kind, "note": ""}
+    with _storage_errors(10.0):
+        last = db["coverage"].find_one(query | {"name": {"$ne": EXPIRED}}, {"end": 1}, sort=[("end", DESCENDING)])
+        if last is None:
+            return None
+        made = db["archive"].find_one({"_id": f"{contract}#bars"}) if kind == "bar" else None
+    spoken = int(last["end"])
+    return spoken if kind != "bar" else min(spoken, int((made or {}).get("time", 0)))
+
+
 def coverage(db: Database[Document], contract: str, kind: str, start: int, end: int | None = None) -> list[Interval]:
     """What history has of start <= time < end, interval by interval without a gap; with end None, up to the last claim.
 

@@ -24,6 +24,8 @@ from tickrouter.model.moment import utc
 
 Format = Literal["parquet", "csv"]
 DAY: Final = 86_400_000_000_000
+LATE: Final = 3_600_000_000_000
+"""How long after its end a day may be given more, ns: as far back as a collector looks for trades after the fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Part:
         file: where it goes.
         start: first moment, ns.
         end: first moment that is left out, ns.
-        is_whole: True if nothing can come into it any more: a whole day that is over.
+        is_whole: True if nothing can come into it any more: a whole day that has been over for `LATE`.
     """
 
     file: Path
@@ -48,12 +50,15 @@ class Part:
         return self.is_whole and self.file.exists()
 
 
-def plan(folder: Path, contract: str, kind: str, start: int, end: int, now: int, form: Format) -> list[Part]:
-    """The files of a range, oldest first: `<folder>/<venue>_<base>.<quote>_<kind>_<day>.<form>`."""
+def plan(folder: Path, contract: str, kind: str, start: int, end: int, stored: int, form: Format) -> list[Part]:
+    """The files of a range, oldest first: `<folder>/<venue>_<base>.<quote>_<kind>_<day>.<form>`.
+
+    `stored`: up to when everything that will be is (ns), but for what comes after the fact.
+    """
     parts = []
     for day in range(start - start % DAY, end, DAY):
         first, last = max(start, day), min(end, day + DAY)
-        is_whole = (first, last) == (day, day + DAY) and last <= now
+        is_whole = (first, last) == (day, day + DAY) and last + LATE <= stored
         name = f"{contract.replace('/', '_')}_{kind}_{utc(day):%Y-%m-%d}{'' if is_whole else '.part'}.{form}"
         parts.append(Part(folder / name, first, last, is_whole))
     return parts

@@ -18,9 +18,12 @@ from services.stack.cli import app
 from tests.integration.archive.test_history import COUNT, ROWS, TIME, C, stored
 from tickrouter.errors import StorageError
 from tickrouter.history.archive import Archive
-from tickrouter.history.export import DAY, Format, Part, plan, write
+from tickrouter.history.bar_store import BarStore
+from tickrouter.history.coverage import CoverageWriter
+from tickrouter.history.export import DAY, LATE, Format, Part, plan, write
 from tickrouter.history.queries import History
 from tickrouter.history.sink import MarketWriter, Row
+from tickrouter.model.coverage import Claim
 from tickrouter.model.tick import Tick
 
 NOON = TIME
@@ -29,7 +32,7 @@ LATER = MIDNIGHT + 40 * DAY
 
 
 def test_a_file_for_each_day_and_those_that_are_not_over_apart(tmp_path: Path) -> None:
-    parts = plan(tmp_path, C, "tick", MIDNIGHT - DAY // 2, MIDNIGHT + 2 * DAY, MIDNIGHT + DAY + 5, "csv")
+    parts = plan(tmp_path, C, "tick", MIDNIGHT - DAY // 2, MIDNIGHT + 2 * DAY, MIDNIGHT + DAY + LATE, "csv")
     assert [part.file.name for part in parts] == [
         "btcturk_btc.try_tick_2026-07-31.part.csv",
         "btcturk_btc.try_tick_2026-08-01.csv",
@@ -41,6 +44,8 @@ def test_a_file_for_each_day_and_those_that_are_not_over_apart(tmp_path: Path) -
         (MIDNIGHT + DAY, MIDNIGHT + 2 * DAY),
     ]
     assert [part.is_whole for part in parts] == [False, True, False]
+    (early,) = plan(tmp_path, C, "tick", MIDNIGHT, MIDNIGHT + DAY, MIDNIGHT + DAY + LATE - 1, "csv")
+    assert not early.is_whole  # trades may still be read after the fact
 
 
 def test_parquet_holds_what_history_says_and_is_not_written_twice(db: Any, tmp_path: Path) -> None:
@@ -192,3 +197,29 @@ def test_the_commands(db: Any, mongo_url: str, unique: str, tmp_path: Path, monk
     assert "0 rows in 0 files" in again.output
     assert "3 were there" in again.output
     assert len(list((tmp_path / "x").iterdir())) == 3
+
+
+@pytest.mark.parametrize("kind", ["trade", "bar"])
+def test_a_day_that_is_not_stored_as_a_whole_yet_is_written_anew(
+    db: Any, mongo_url: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """MongoDB was away and its sink catches up, or no archiver has made the bars: the day is over, its file is not."""
+    records = stored(db, "trade")
+    monkeypatch.setenv("MONGO_URL", mongo_url)
+    config = tmp_path / "tickrouter.yaml"
+    config.write_text(f"data: {tmp_path}\nservers: {{mongo_database: {unique}}}\n")
+    folder = tmp_path / "x"
+    command = ["export", C, "--from", "2026-08-01", "--to", "2026-08-02", "--kind", kind]
+    command += ["--out", str(folder), "--config", str(config)]
+    name = f"btcturk_btc.try_{kind}_2026-08-01"
+    for end in (NOON, MIDNIGHT + DAY + LATE):
+        CoverageWriter(db).tell([Claim(1, C, "trade", 1, "all", "live", MIDNIGHT, end, "connected")])
+        if end > NOON:
+            MarketWriter(db).tell_through({(C, "trade"): (end // 1_000_000, 1 << 41)})
+            while BarStore(db, C).advance():
+                pass
+            db.archive.update_one({"_id": f"{C}#bars"}, {"$set": {"time": end}}, upsert=True)
+        assert CliRunner().invoke(app, command).exit_code == 0
+        assert (folder / f"{name}.part.parquet").exists()
+        assert (folder / f"{name}.parquet").exists() == (end > NOON)
+    assert records and parquet.read_metadata(folder / f"{name}.parquet").num_rows > 0
