@@ -8,6 +8,7 @@ from decimal import Decimal
 from tickrouter.bus.codec import unpack_record
 from tickrouter.bus.keys import MarketKeys
 from tickrouter.bus.subscribe import last_entry, read_balances
+from tickrouter.core.order_life import Change
 from tickrouter.core.risk import UNKNOWN, Limits, Load, Market, beyond_limits, needs_market, too_old
 from tickrouter.model.command import Command
 from tickrouter.model.event import Reason
@@ -16,12 +17,13 @@ from tickrouter.model.tick import Tick
 from tickrouter.venues.trading import CannotDo
 
 from .desk import Desk
+from .lane import Lane
 
 _MS = 1_000_000
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 RECENT = 10_000
-"""Kinds of places remembered, for duplicates, while there is a rule about them."""
+"""Kinds of places remembered, for duplicates, while there is a rule about them; and executions, for positions."""
 CLOCK_USE = 0.8
 """Part of the venue's tolerance that our uncertainty about its clock may take."""
 
@@ -37,6 +39,9 @@ class Guard:
         self._denial = denial
         self._last_minute: deque[int] = deque()
         self._last_of: OrderedDict[tuple[object, ...], int] = OrderedDict()
+        self._moved: deque[tuple[int, str, Decimal]] = deque(maxlen=RECENT)
+        """What was executed lately: when it was journaled, base currency, amount."""
+        desk.listeners.append(self._executed)
 
     def denial_of(self, command: Command, order: Order, now: int) -> Reason | None:
         """Why it is denied, or None."""
@@ -118,21 +123,35 @@ class Guard:
             self._last_minute.popleft()
         twin = None if limits.duplicate_window is None else self._last_of.get(_likeness(command))
         base = command.contract.base if command.contract is not None else ""
-        held = self._held(base, replaced) if base in limits.max_position else Decimal(0)
+        held = self._held(base, replaced, now) if base in limits.max_position else Decimal(0)
         twin_age = None if twin is None or replaced is not None else (now - twin) / _SECOND
         return Load(self._desk.open_orders - (replaced is not None), len(self._last_minute), twin_age, held)
 
-    def _held(self, base: str, replaced: Order | None) -> Decimal:
+    def _held(self, base: str, replaced: Order | None, now: int) -> Decimal | None:
+        """Of a currency: the last reading, what was executed since, and what open buys would add."""
         balance = read_balances(self._desk.redis, self._desk.account).get(base)
-        coming = sum(
-            (
-                lane.order.remaining or Decimal(0)
-                for lane in self._desk.open_lanes()
-                if lane.order.side == "b" and lane.order.contract.base == base and lane.order is not replaced
-            ),
-            Decimal(0),
+        held, read_at = (balance.total, balance.time) if balance is not None else (Decimal(0), 0)
+        held += sum(
+            (moved for at, currency, moved in tuple(self._moved) if currency == base and at >= read_at), Decimal(0)
         )
-        return coming + (balance.total if balance is not None else Decimal(0))
+        for order in (lane.order for lane in self._desk.open_lanes()):
+            if order.side == "b" and order.contract.base == base and order is not replaced:
+                coming = order.remaining if order.remaining is not None else self._bought_by_quote(order, now)
+                if coming is None:
+                    return None
+                held += coming
+        return held
+
+    def _bought_by_quote(self, order: Order, now: int) -> Decimal | None:
+        """What an order by quote amount would still add, at the last price; None without a tick."""
+        price = self._market(str(order.contract), now).price
+        return None if price is None else max((order.quote_amount or Decimal(0)) / price - order.filled, Decimal(0))
+
+    def _executed(self, lane: Lane, change: Change) -> None:
+        new = change.order.filled - change.before.filled
+        if new:
+            moved = new if lane.order.side == "b" else -new
+            self._moved.append((change.order.updated, lane.order.contract.base, moved))
 
 
 def _as_place(order: Order, wanted: Replacement) -> Command:

@@ -79,6 +79,8 @@ class Parts:
             lanes += self._forgotten_by_redis()
         for lane in lanes:
             self._take_up_order(lane)
+        # What is judged from here on is judged under the rules in force.
+        self.controls.take_up()
         for command, data in self._desk.journal.work().items():
             self._actions.start(Work.from_bytes(command, data), again=True)
         self._tracker.sweep()
@@ -105,18 +107,14 @@ class Parts:
             threading.Thread(target=self._part, args=(run,), name=f"{part}-{self._desk.account}", daemon=True)
             for part, run in runs.items()
         ]
-        self._part(self._begin)
+        # What earlier holders of the lease claimed comes first.
+        self._part(self._intake.run_pending)
         for thread in threads:
             thread.start()
         self._desk.stop.wait()
         self._sender.wake()
         for thread in threads:
             thread.join(JOIN)
-
-    def _begin(self) -> None:
-        """What earlier holders of the lease claimed comes first, and under the rules in force."""
-        self.controls.take_up()
-        self._intake.run_pending()
 
     def _part(self, run: Callable[[], None]) -> None:
         try:

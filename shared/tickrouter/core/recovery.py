@@ -151,6 +151,8 @@ def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
     fills = tuple(fill for fill in evidence.fills if _is_mine(order, fill.exchange_oid, fill.client_oid))
     if fills:
         return FoundFills(fills)
+    if order.exchange_oid is not None:
+        return Undecided(f"the venue said that it took it as {order.exchange_oid}, and does not show it: no absence")
     missing = [source for source in proof.sources if source not in evidence.answered]
     if missing:
         return Undecided(f"no full answer from {', '.join(missing)}")

@@ -58,13 +58,14 @@ class Load:
         open_orders: not final.
         last_minute: places admitted in the last 60 s.
         twin_age: seconds since the last order of the same kind, price and amount, or None.
-        held: of the base currency, what the account holds and what its open buys would add.
+        held: of the base currency, what the account holds and what its open buys would add; None where no tick tells
+            what one by quote amount would.
     """
 
     open_orders: int
     last_minute: int
     twin_age: float | None
-    held: Decimal
+    held: Decimal | None
 
 
 _NUMBERS = ("price_band", "max_tick_age", "max_open_orders", "orders_per_minute", "duplicate_window")
@@ -177,10 +178,10 @@ def _position(command: Command, limits: Limits, load: Load, market: Market) -> R
     if most is None or command.side != "b":
         return None
     amount = command.amount
-    if amount is None:
-        if market.price is None or command.quote_amount is None:
-            return Reason("risk_price", f"no tick of {command.contract} to tell the position; lift max_position:{base}")
+    if amount is None and market.price is not None and command.quote_amount is not None:
         amount = command.quote_amount / market.price
+    if amount is None or load.held is None:
+        return Reason("risk_price", f"no tick of {command.contract} to tell the position; lift max_position:{base}")
     if load.held + amount > most:
         return Reason("risk_position", f"{load.held + amount:f} {base} after the order is above {most:f}")
     return None

@@ -57,8 +57,12 @@ def _before_the_stream(stream: Stream, stored: Stored, after: EntryId) -> Iterat
     first = stream.first()
     if first is not None and (first.id <= after or (after == START and first.id == _FIRST)):
         return
+    before = after
     for number, data in stored(after, first.id if first else None):
+        if before != START:
+            _check(before, number)
         yield Entry(number, data)
+        before = number
 
 
 def _filled(stored: Stored, position: EntryId, next_id: EntryId) -> Iterator[tuple[EntryId, bytes]]:

@@ -10,6 +10,7 @@ from tests.routing import Routing, routing
 from tests.simulation import Simulation
 from tests.waiting import until
 from tickrouter.bus import controls
+from tickrouter.bus.codec import pack_map
 from tickrouter.history.connection import connect as connect_mongo
 from tickrouter.history.connection import database, ensure_indexes
 from tickrouter.model.event import Event
@@ -42,6 +43,22 @@ def test_the_rules_count_for_what_the_router_before_had_claimed(router: Routing)
     router.start()
     denied = router.wait(client_oid, "Denied")
     assert (denied.reason and denied.reason.kind) == "risk_notional"
+
+
+def test_the_rules_count_for_an_amend_that_the_router_before_had_admitted(router: Routing, venue: Simulation) -> None:
+    old = router.place("b", "90", "0.5")
+    router.wait(old, "New")
+    router.kill()
+    controls.set_risk(router.redis, router.account, NOTIONAL, "50")
+    # As a router leaves it that dies behind the admission.
+    wanted = {"client_oid": "e" * 32, "command": "admitted", "amount": "1"}
+    work = pack_map({"action": "amend", "targets": [old], "replacement": wanted})
+    router.redis.hset(router.keys.work, "admitted", work)
+    router.start()
+    outcome = router.wait_event("admitted")
+    assert (outcome.type, outcome.reason and outcome.reason.kind) == ("amend_rejected", "risk_notional")
+    assert router.wait(old, "New").cancel_requested is None
+    assert len(venue.ledger()["orders"]) == 1
 
 
 def test_what_was_said_while_no_router_ran_is_told_by_the_next_one(

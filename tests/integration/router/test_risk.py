@@ -62,6 +62,23 @@ def test_rules_about_the_market(router: Routing, venue: Simulation, tick: Callab
     router.wait(router.place(price="90"), "New")
 
 
+def test_a_position_counts_what_no_balance_shows_yet(
+    router: Routing, venue: Simulation, tick: Callable[[float], None]
+) -> None:
+    until(lambda: read_balances(router.redis, Account.parse(router.account)).get("btc"))
+    venue.fault("server_error", "GET /api/v1/users/balances", count=1000)
+    tick(0.0)
+    rule(router, "max_position:btc", str(HELD + 3))
+    router.wait(router.place(price="101", amount="2"), "Filled")
+    assert denied(router, price="90", amount="1.1") == "risk_position"
+    # Of a purchase by quote amount nobody knows what it comes to before it is at the venue.
+    venue.fault("server_error", "POST /api/v1/order", status=502, execute=False)
+    by_quote = {"type": "market", "price": None, "amount": None}
+    router.wait(router.place(**by_quote, quote_amount="60"), "InDoubt")
+    assert denied(router, **by_quote, quote_amount="60") == "risk_position"
+    router.wait(router.place(price="90", amount="0.3"), "New")
+
+
 def test_rules_that_count(router: Routing, venue: Simulation) -> None:
     until(lambda: read_balances(router.redis, Account.parse(router.account)).get("btc"))
     rule(router, "max_position:btc", str(HELD + 3))

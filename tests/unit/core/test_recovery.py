@@ -115,6 +115,13 @@ def test_a_request_without_a_stamp_is_never_settled_by_absence() -> None:
     assert isinstance(judge(msgspec.structs.replace(ORDER, stamp=None), evidence(), PROOF), Undecided)
 
 
+def test_an_order_that_the_venue_named_is_never_taken_for_one_that_was_never_placed() -> None:
+    named = msgspec.structs.replace(ORDER, exchange_oid="8")
+    assert isinstance(judge(ORDER, evidence(), PROOF), ProvenAbsent)
+    assert isinstance(judge(named, evidence(), PROOF), Undecided)
+    assert isinstance(judge(named, evidence(orders=(replace(OTHER, exchange_oid="8"),)), PROOF), FoundOrder)
+
+
 def test_a_lookalike_that_nobody_claims_is_left_to_an_operator() -> None:
     assert judge(ORDER, evidence(orders=(OTHER,)), PROOF) == Lookalike("9")
     assert isinstance(judge(ORDER, evidence(orders=(OTHER,), claimed=frozenset({"9"})), PROOF), ProvenAbsent)

@@ -86,6 +86,15 @@ def test_the_end_of_an_epoch_that_redis_forgot_comes_from_mongodb() -> None:
     assert [entry.id for entry in played] == epoch(1, 2, 5) + epoch(2, 1, 2)
 
 
+def test_a_hole_in_what_is_stored_before_the_stream_raises() -> None:
+    played = play(MemoryStream(epoch(1, 7, 8)), stored(epoch(1, 1, 2) + epoch(1, 5, 6)), (1, 1), block=0)
+    assert next(played).id == (1, 2)
+    with pytest.raises(HistoryGap, match=r"between 1-2 and 1-5.*after='1-4'"):
+        next(played)
+    rest = play(MemoryStream(epoch(1, 7, 8)), stored(epoch(1, 1, 2) + epoch(1, 5, 6)), (1, 4), block=0)
+    assert [entry.id for entry in rest] == epoch(1, 5, 8)
+
+
 def test_a_hole_in_both_raises_and_says_how_to_go_on() -> None:
     played = play(MemoryStream(epoch(1, 1, 2) + epoch(1, 7, 8)), stored([(1, 3)]), (0, 0), block=0)
     with pytest.raises(HistoryGap, match=r"between 1-3 and 1-7.*after='1-6'"):
