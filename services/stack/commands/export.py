@@ -76,7 +76,7 @@ def export(
                 total += rows
                 progress.update(task, rows=total)
             progress.advance(task)
-        lacking = coverage(db, name, kind.value, first, last)
+        lacking = coverage(db, name, kind.value, first, last, made=True)
     print_holes(kind.value, lacking)
     before = f", {len(parts) - len(left)} were there" if len(left) < len(parts) else ""
     out.print(f"{total:,} rows in {len(left)} files in {folder}{before}", soft_wrap=True)

@@ -15,6 +15,7 @@ ROTATE_NS = 3600 * 1_000_000_000
 """A claim speaks of an hour at most, so that a day is counted by its own claims."""
 NEVER = "nothing was recorded"
 NOT_YET = "not written down yet"
+NOT_MADE = "bars are not made yet"
 UNWATCHED = "the collector was not running"
 DIED = "the collector ended without a last word"
 CORRECTED = "the venue's whole book said something else"

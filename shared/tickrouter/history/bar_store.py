@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from typing import Any, Final
 
 from pymongo import ReplaceOne
@@ -169,14 +168,18 @@ def trades_of(db: Database[Document], contract: str, start: int, end: int) -> li
     """
     history: History[Trade] = History(db, "trade", contract, max(0, start - SKEW), end + SKEW)
     found = {trade.trade_id: trade for trade in history if start <= moment(trade) < end}
-    late: Document = {"contract": contract, "n": None, "ms": None, "exchange_time": {"$gte": start, "$lt": end}}
+    for trade in _late_of(db, contract, {"$gte": start, "$lt": end}):
+        found.setdefault(trade.trade_id, trade)
+    return list(found.values())
+
+
+def _late_of(db: Database[Document], contract: str, moments: Document) -> list[Trade]:
+    """Those that were read after the fact and are not archived."""
+    late: Document = {"contract": contract, "n": None, "ms": None, "exchange_time": moments}
     try:
-        for document in db["trades"].find(late):
-            trade = Trade.from_dict(document)
-            found.setdefault(trade.trade_id, trade)
+        return [Trade.from_dict(document) for document in db["trades"].find(late)]
     except PyMongoError as error:
         raise StorageError(f"MongoDB: trades: {error}") from error
-    return list(found.values())
 
 
 def stored_bars(db: Database[Document], contract: str, period: str, start: int, end: int | None) -> Iterator[Bar]:
@@ -210,20 +213,22 @@ def _bars(
         yield bar
     begin = start + -start % length if last is None else last + length
     newest: Any = History[Trade](db, "trade", contract, max(0, begin - SKEW))
-    running = (trade for trade in newest if moment(trade) >= begin)
-    for bar in _in_turn(running, period):
+    late = {trade.trade_id: trade for trade in _late_of(db, contract, {"$gte": begin})}
+    running = (trade for trade in newest if moment(trade) >= begin and trade.trade_id not in late)
+    for bar in _in_turn(running, period, list(late.values())):
         if end is None or bar.time < end:
             yield bar
 
 
-def _in_turn(trades: Iterable[Trade], period: str) -> Iterator[Bar]:
-    """Bars of trades that come nearly in order, held no longer than a day."""
-    held: list[Trade] = []
-    for _, group in groupby(trades, lambda trade: moment(trade) // PERIODS["1d"]):
-        held.extend(group)
-        made = resample(held, period)
-        yield from made[:-1]
-        boundary = made[-1].time
-        held = [trade for trade in held if moment(trade) >= boundary]
-    if held:
-        yield from resample(held, period)
+def _in_turn(trades: Iterable[Trade], period: str, late: list[Trade]) -> Iterator[Bar]:
+    """Bars of trades that come in order but for `SKEW`, held for about a day, and of those that came late."""
+    held, length = list(late), PERIODS[period]
+    latest, told = 0, None
+    for trade in trades:
+        held.append(trade)
+        latest, told = max(latest, moment(trade)), moment(trade) if told is None else told
+        if latest - SKEW - told >= PERIODS["1d"]:
+            told = latest - SKEW - (latest - SKEW) % length
+            yield from resample([one for one in held if moment(one) < told], period)
+            held = [one for one in held if moment(one) >= told]
+    yield from resample(held, period)

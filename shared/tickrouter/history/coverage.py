@@ -10,7 +10,7 @@ from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from tickrouter.core.coverage import opened, paint
+from tickrouter.core.coverage import NOT_MADE, opened, paint
 from tickrouter.errors import StorageError
 from tickrouter.history.connection import Document
 from tickrouter.history.names import EXPIRED
@@ -133,8 +133,13 @@ def spoken_until(db: Database[Document], contract: str, kind: str) -> int | None
     return spoken if kind != "bar" else min(spoken, int((made or {}).get("time", 0)))
 
 
-def coverage(db: Database[Document], contract: str, kind: str, start: int, end: int | None = None) -> list[Interval]:
+def coverage(
+    db: Database[Document], contract: str, kind: str, start: int, end: int | None = None, *, made: bool = False
+) -> list[Interval]:
     """What history has of start <= time < end, interval by interval without a gap; with end None, up to the last claim.
+
+    With `made`, of bars: what is stored of them, not what the trades would make; those that are still to be made are
+    unknown.
 
     Raises:
         StorageError: MongoDB did not answer.
@@ -144,7 +149,14 @@ def coverage(db: Database[Document], contract: str, kind: str, start: int, end: 
         # Bars are as whole as the trades that they are made of, but kept for a time of their own.
         claims = [claim for claim in claims if claim.name != EXPIRED] + claims_of(db, contract, kind, start, end)
     last = max((claim.end for claim in claims if not claim.note), default=start)
-    return paint(claims, start, last if end is None else end)
+    if not made or kind != "bar":
+        return paint(claims, start, last if end is None else end)
+    with _storage_errors(10.0):
+        upto = int((db["archive"].find_one({"_id": f"{contract}#bars"}) or {}).get("time", 0))
+    if end is None:
+        return paint(claims, start, max(start, min(last, upto)))
+    found = paint(claims, start, max(start, min(end, upto)))
+    return [*found, Interval(max(start, upto), end, "unknown", NOT_MADE)] if max(start, upto) < end else found
 
 
 def _guessed(opening: Opening, end: int) -> Opening:

@@ -106,7 +106,7 @@ class History(Generic[R_co]):
         Raises:
             StorageError: MongoDB did not answer.
         """
-        return coverage(self._db, self.contract, self.kind, self.start, self.end)
+        return coverage(self._db, self.contract, self.kind, self.start, self.end, made=True)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The records as dictionaries of `time` and the columns; None where a level is not there."""
@@ -180,7 +180,7 @@ class History(Generic[R_co]):
     def _stretches(self, columns: tuple[str, ...] | None, *, whole: bool = False) -> Iterator[list[Document] | Columns]:
         """Records of some columns, None for all: documents, or arrays where they are archived."""
         if self._complete:
-            require_whole(self._db, self.contract, self.kind, self.start, self.end)
+            require_whole(self._db, self.contract, self.kind, self.start, self.end, made=True)
         fields = names = None
         if columns is not None:
             levels = {name: match for name in columns if (match := LEVEL.match(name))}

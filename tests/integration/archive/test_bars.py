@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from msgspec.structs import replace
 
 from services.stack.servers import Server, redis_server
 from tests.collecting import collecting
@@ -155,3 +156,20 @@ def test_bars_are_the_venues_klines(tmp_path: Path, own_redis: Server, mongo_url
         assert [bar.volume for bar in found] == pytest.approx(said["v"], rel=1e-12)
         assert sum(bar.trades or 0 for bar in found) == number
         assert list(stored_bars(db, C, "1m", 0, None)) == found[: db.bars.count_documents({"period": "1m"})]
+
+
+@pytest.mark.parametrize("period", sorted(PERIODS))
+def test_bars_that_nobody_stored_stand_once_though_trades_swap_at_midnight_or_come_days_late(
+    mongo_url: str, unique: str, period: str
+) -> None:
+    """They come by our clock, bars count by the venue's."""
+    with connect(mongo_url) as client:
+        db = database(client, unique)
+        pen = Pen(db)
+        noon, midnight = 0.0, 12 * 3600.0
+        seconds = [noon, midnight - 60, midnight - 0.1, midnight + 0.1, midnight + 86_400, midnight + 3 * 86_400]
+        trades = [trade(number, second) for number, second in enumerate(seconds)]
+        trades[2] = replace(trades[2], time=trades[3].time + MS)
+        trades.append(replace(trade(10, midnight - 90, live=False), time=trades[-1].time + MS))
+        pen.write(sorted(trades, key=lambda one: one.time), 1)
+        assert list(bars(db, C, period, 0, None)) == resample(trades, period)

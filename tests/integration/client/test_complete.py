@@ -14,7 +14,9 @@ from tickrouter.errors import HistoryGap
 from tickrouter.history.bar_store import BarStore
 from tickrouter.history.bars import resample
 from tickrouter.history.coverage import CoverageWriter
+from tickrouter.history.queries import History
 from tickrouter.history.sink import MarketWriter, Row
+from tickrouter.model.bar import Bar
 from tickrouter.model.coverage import Claim
 from tickrouter.model.trade import Trade
 
@@ -86,6 +88,20 @@ def test_bars_are_as_whole_as_their_trades(client: Client, db: Any, contract: st
         lacking.to_numpy()
     states = [(one.state, one.end - one.start) for one in client.bars(contract, "1m", TIME, TIME + 5 * MINUTE).coverage]
     assert states == [("live", 2 * MINUTE), ("missing", MINUTE), ("live", 2 * MINUTE)]
+
+
+def test_stored_bars_are_whole_only_as_far_as_they_are_made(db: Any, contract: str) -> None:
+    """`client.bars` makes the others of their trades; whoever reads what is stored lacks them."""
+    traded(db, contract)
+    claim(db, contract, "trade", TIME, TIME + 5 * MINUTE)
+    made = db.archive.find_one({"_id": f"{contract}#bars"})["time"]
+    assert TIME < made < TIME + 5 * MINUTE
+    assert list(History[Bar](db, "bar", contract, TIME, made, period="1m", complete=True))
+    later: History[Bar] = History(db, "bar", contract, TIME, TIME + 5 * MINUTE, period="1m", complete=True)
+    with pytest.raises(HistoryGap, match="bars are not made yet"):
+        list(later)
+    assert [(one.state, one.end) for one in later.coverage] == [("live", made), ("unknown", TIME + 5 * MINUTE)]
+    assert History[Bar](db, "bar", contract, TIME).coverage[-1].end == made
 
 
 @pytest.mark.parametrize("period", ["1s", "1m", "5m", "1h"])
