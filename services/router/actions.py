@@ -38,7 +38,10 @@ class Actions:
         if command.action == "amend":
             epoch = self._desk.epoch
             forgotten_at = epoch.opened_ms * _MS if entry.ms < epoch.known_from_ms else None
-            wanted = Replacement(command.client_oid or "", command.id, command.price, command.amount, forgotten_at)
+            lane = self._desk.lane(command.orig_client_oid or "")
+            places = None if lane is None else self._desk.venue.adapter.amount_places(lane.order.contract)
+            terms = (command.client_oid or "", command.id, command.price, command.amount, forgotten_at, places)
+            wanted = Replacement(*terms)
             work = Work(command.id, "amend", {command.orig_client_oid or ""}, replacement=wanted)
             return work, []
         lanes = self._targets(command)

@@ -156,7 +156,6 @@ class Guard:
 
 def _as_place(order: Order, wanted: Replacement) -> Command:
     """The place that an amend comes to: what is left over is no more than what is not filled now."""
-    total = wanted.amount if wanted.amount is not None else order.amount
     return Command(
         id=wanted.command,
         action="place",
@@ -165,7 +164,7 @@ def _as_place(order: Order, wanted: Replacement) -> Command:
         side=order.side,
         type=order.type,
         price=wanted.price if wanted.price is not None else order.price,
-        amount=(total or Decimal(0)) - order.filled,
+        amount=wanted.left_over(order, order.filled),
         stop_price=order.stop_price,
         client_oid=wanted.client_oid,
     )

@@ -204,9 +204,8 @@ def _child(parent: Order, now: int) -> Order:
 
 def _left_over(parent: Order) -> Decimal:
     """What a replacement is for: its total less all that the venue's final figure says is filled."""
-    wanted = parent.replacement
-    total = wanted.amount if wanted is not None and wanted.amount is not None else parent.amount
-    return (total or Decimal(0)) - max(parent.filled, parent.venue_filled)
+    filled = max(parent.filled, parent.venue_filled)
+    return parent.replacement.left_over(parent, filled) if parent.replacement is not None else Decimal(0)
 
 
 def _effect(order: Order, fact: Fact) -> tuple[Order, tuple[Fill, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal
 from enum import StrEnum
 from typing import Any, Self
 
@@ -14,6 +14,9 @@ from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
 from tickrouter.model.fill import Fill
 from tickrouter.model.money import plain, positive
+
+_EXACT = Context(prec=80)
+"""More digits than any amount that an order may have."""
 
 
 class Status(StrEnum):
@@ -70,6 +73,7 @@ class Replacement(msgspec.Struct, frozen=True):
         price: its limit price, or None for the old one's.
         amount: its total in base, what the old one filled included, or None for the old one's.
         forgotten_at: when an epoch opened in which it may have been sent already by a Redis that forgot it, ns.
+        places: decimals that its amount may have at the venue, or None where nobody knows.
     """
 
     client_oid: str
@@ -77,12 +81,22 @@ class Replacement(msgspec.Struct, frozen=True):
     price: Decimal | None = None
     amount: Decimal | None = None
     forgotten_at: int | None = None
+    places: int | None = None
+
+    def left_over(self, order: Order, filled: Decimal) -> Decimal:
+        """What is left for it of its total, in base: an execution may have more decimals than an order."""
+        total = self.amount if self.amount is not None else order.amount
+        if self.places is not None:
+            filled = filled.quantize(Decimal(1).scaleb(-self.places), ROUND_UP, _EXACT)
+        return (total or Decimal(0)) - filled
 
     def to_wire(self) -> dict[str, str]:
         """The form kept in the journal."""
         wire = {"client_oid": self.client_oid, "command": self.command}
         if self.forgotten_at is not None:
             wire["forgotten_at"] = str(self.forgotten_at)
+        if self.places is not None:
+            wire["places"] = str(self.places)
         for name in ("price", "amount"):
             if (number := getattr(self, name)) is not None:
                 wire[name] = plain(number)
@@ -96,8 +110,8 @@ class Replacement(msgspec.Struct, frozen=True):
             InvalidValue: a number is not one.
         """
         numbers = {name: positive(name, wire[name]) for name in ("price", "amount") if name in wire}
-        forgotten_at = int(wire["forgotten_at"]) if "forgotten_at" in wire else None
-        return cls(wire["client_oid"], wire["command"], **numbers, forgotten_at=forgotten_at)
+        forgotten_at, places = (int(wire[name]) if name in wire else None for name in ("forgotten_at", "places"))
+        return cls(wire["client_oid"], wire["command"], **numbers, forgotten_at=forgotten_at, places=places)
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -76,6 +76,9 @@ class TradingAdapter(Protocol):
     def learn(self, symbols: tuple[Symbol, ...]) -> None:
         """Take the venue's own list of contracts, for `check`."""
 
+    def amount_places(self, contract: Contract) -> int | None:
+        """Decimals that an amount in base may have; None while the venue's list is not known."""
+
     def place(self, order: Order, stamp: int) -> Request: ...
     def cancel(self, exchange_oid: str, stamp: int) -> Request: ...
     def one_order(self, exchange_oid: str, stamp: int) -> Request: ...

@@ -31,6 +31,8 @@ def test_an_amend_replaces_an_order_by_what_is_left_of_it(router: Routing, venue
     replaced, child = router.wait(old, "Replaced"), router.wait(new, "New")
     assert (replaced.filled, child.amount, child.price, child.parent) == (1, Decimal(4), Decimal(98), old)
     assert child.tags == {"strategy": "x"}
+    assert replaced.replacement is not None
+    assert replaced.replacement.places == 8
     orders = {row["orderClientId"]: row for row in venue.ledger()["orders"]}
     assert orders[old]["status"] == "Canceled"
     assert Decimal(orders[new]["amount"]) == 4

@@ -175,6 +175,25 @@ def test_a_late_find_brings_forth_no_order_of_an_amend_that_was_rejected(given_u
     assert (cancelled.status, cancelled.cancel_requested) == (Status.NEW, "c2")
 
 
+def test_what_an_amend_leaves_over_has_no_more_decimals_than_the_venue_takes() -> None:
+    wanted = Replacement("b" * 32, "c2", places=8)
+    assert Replacement.from_wire(wanted.to_wire()) == wanted
+    replaced = (facts.CancelAsked("c2", wanted), facts.CancelSending())
+    part = facts.Executed((a_fill("1", "3.333333333333333333"),), "77", "message")
+    canceling = lived(SENT, facts.Accepted("77"), part, *replaced)
+    ended = order_life.apply(canceling, facts.Seen(at_venue(VenueState.CANCELED, "3.3333333333"), "order"), NOW)
+    assert ended.child is not None
+    assert ended.child.amount == Decimal("6.66666666")
+    # Less than can be placed is nothing.
+    coarse = replace(canceling, replacement=Replacement("b" * 32, "c2", places=0), amount=Decimal(4))
+    whole = order_life.apply(coarse, facts.Seen(at_venue(VenueState.CANCELED, amount="4"), "order"), NOW)
+    assert (whole.order.status, whole.child) == (Status.CANCELED, None)
+    # A total that the venue would refuse is cut by nobody.
+    assert Replacement("b" * 32, "c2", None, Decimal("5.000000001"), places=8).left_over(coarse, Decimal(1)) == Decimal(
+        "4.000000001"
+    )
+
+
 def test_an_order_is_not_denied_while_a_request_of_it_may_be_at_the_venue() -> None:
     with pytest.raises(IllegalTransition, match="may be at the venue"):
         lived(SENT, facts.Denied(Reason("age")))

@@ -51,6 +51,10 @@ class BtcturkTrading:
     def learn(self, symbols: tuple[Symbol, ...]) -> None:
         self._symbols = {symbol.contract: symbol for symbol in symbols}
 
+    def amount_places(self, contract: Contract) -> int | None:
+        symbol = self._symbols.get(contract)
+        return None if symbol is None else symbol.amount_places
+
     def check(self, command: Command) -> None:
         """Raise CannotDo for what BTCTurk has not, or would refuse for its form.
 
