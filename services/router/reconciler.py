@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tickrouter import logs
 from tickrouter.core.facts import Executed, Seen, VenueFill, VenueOrder
 from tickrouter.core.order_events import first_event
-from tickrouter.core.reconcile import adopted, difference, twin_id
+from tickrouter.core.reconcile import adopted, difference, is_another, twin_id
 from tickrouter.core.recovery import SECOND, earliest
 from tickrouter.errors import StorageError, VenueError
 from tickrouter.model.contract import Contract
@@ -73,9 +73,8 @@ class Reconciler:
     def twin(self, lane: Lane, found: VenueOrder) -> Lane | None:
         """Take up a second venue order under one client id, under an id of its own, and say it aloud."""
         client_oid = twin_id(lane.order.client_oid, found.exchange_oid)
-        text = (
-            f"the venue has {lane.order.exchange_oid} and {found.exchange_oid} under client id {lane.order.client_oid}"
-        )
+        ours = lane.order.exchange_oid or f"an order that was {lane.order.status}"
+        text = f"{ours} and the venue's {found.exchange_oid} have the client id {lane.order.client_oid}"
         return self._adopt(found, client_oid, "twin", text, parent=lane.order.client_oid)
 
     def _contracts(self) -> list[Contract]:
@@ -120,7 +119,7 @@ class Reconciler:
         lane = self._desk.lane_of(found.exchange_oid)
         if lane is None and found.client_oid:
             lane = self._desk.lane(found.client_oid.replace("-", "").lower())
-            if lane is not None and lane.order.exchange_oid not in (None, found.exchange_oid):
+            if lane is not None and is_another(lane.order, found.exchange_oid):
                 self.twin(lane, found)
                 return
         if lane is None:

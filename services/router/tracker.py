@@ -9,6 +9,7 @@ import threading
 from tickrouter import logs
 from tickrouter.core.facts import CancelRefused, Executed, Seen, VenueFill, VenueOrder, VenueState
 from tickrouter.core.order_life import Change
+from tickrouter.core.reconcile import is_another
 from tickrouter.errors import DefiniteError, VenueError
 from tickrouter.model.contract import Contract
 from tickrouter.model.event import Reason
@@ -110,11 +111,11 @@ class Tracker:
         return True
 
     def _lane_of(self, found: VenueOrder | VenueFill) -> Lane | None:
-        """The order's lane; a second venue order under a client id is none: reconciliation takes it up."""
+        """The order's lane; another venue order under its client id is none: reconciliation takes it up."""
         lane = self._desk.lane_of(found.exchange_oid)
         if lane is None and found.client_oid:
             lane = self._desk.lane(found.client_oid.replace("-", "").lower())
-        if lane is not None and lane.order.exchange_oid not in (None, found.exchange_oid):
+        if lane is not None and is_another(lane.order, found.exchange_oid):
             return None
         return lane
 

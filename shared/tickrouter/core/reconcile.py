@@ -69,6 +69,11 @@ def adopted(account: Account, theirs: VenueOrder, client_oid: str, *, command: s
     return order if order.amount is not None else replace(order, amount=max(theirs.filled, Decimal(0)))
 
 
+def is_another(order: Order, exchange_oid: str) -> bool:
+    """True if a venue's order under this one's client id is another: this one has another id, or never got one."""
+    return order.status in (Status.REJECTED, Status.DENIED) or order.exchange_oid not in (None, exchange_oid)
+
+
 def twin_id(client_oid: str, exchange_oid: str) -> str:
     """The client id under which a second venue order of one client id is kept: its own, and always the same."""
     return hashlib.sha256(f"{client_oid}:{exchange_oid}".encode()).hexdigest()[:32]

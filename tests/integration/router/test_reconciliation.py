@@ -99,6 +99,24 @@ def test_a_second_venue_order_under_one_client_id_is_tracked_and_said_aloud(ofte
     assert (still.status, still.exchange_oid, still.filled) == ("New", first.exchange_oid, 0)
 
 
+def test_an_order_that_the_venue_refused_and_took_all_the_same_is_tracked_and_said_aloud(
+    venue: Simulation, tmp_path: Path, unique: str, redis_url: str, mongo_url: str
+) -> None:
+    often: dict[str, Any] = {"reconcile_interval": 0.5, "lease_ms": 600, "egress": unique}
+    servers = {"redis_url": redis_url, "mongo_url": mongo_url}
+    # No private message tells of the order before its answer does.
+    with routing(venue, tmp_path / "r", unique, **servers, socket_key=False, router=often) as router:
+        router.start()
+        venue.fault("server_error", "POST /api/v1/order", status=401, execute=True)
+        client_oid = router.place("b", "101", "2")
+        router.wait(client_oid, "Rejected")
+        until(lambda: "twin" in alarms(router))
+        (event,) = [event for event in router.events() if event.alarm == "twin"]
+        twin = router.wait(event.client_oid or "", "Filled")
+        assert (twin.parent, twin.filled) == (client_oid, 2)
+        assert len(router.fills()) == len(venue.ledger(client_oid)["fills"])
+
+
 def test_a_difference_is_told_with_both_figures(often: Routing, venue: Simulation) -> None:
     often.start()
     client_oid = often.place("b", "100", "2")
