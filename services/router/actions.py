@@ -152,9 +152,7 @@ class Actions:
         owner = None if exchange_oid is None else self._desk.lane_of(exchange_oid)
         if owner is not None and owner is not lane:
             return Reason("claimed", f"the venue's order {exchange_oid} is {owner.order.client_oid} already")
-        if exchange_oid is not None and self._tracker.is_unknown(exchange_oid):
-            return Reason("order_not_found", f"the venue has no order {exchange_oid}")
-        return None
+        return None if exchange_oid is None else self._tracker.why_not(lane.order, exchange_oid)
 
     def _targets(self, command: Command) -> list[Lane]:
         if command.action == "cancel_all":

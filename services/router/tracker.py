@@ -127,16 +127,23 @@ class Tracker:
         lane.apply(Executed((found.fill,), found.exchange_oid, source))
         return True
 
-    def is_unknown(self, exchange_oid: str) -> bool:
-        """True if the venue says that it has no order of this id; without its word it may have one."""
+    def why_not(self, order: Order, exchange_oid: str) -> Reason | None:
+        """Why the venue's order of this id cannot be this one: there is none, or one of another contract or side.
+
+        Without the venue's word it may be. Types are not compared: that of a stop order may change with its trigger.
+        """
         adapter = self._desk.venue.adapter
         try:
-            self._desk.venue.ask(lambda stamp: adapter.one_order(exchange_oid, stamp), adapter.read_orders)
+            found = self._desk.venue.ask(lambda stamp: adapter.one_order(exchange_oid, stamp), adapter.read_orders)
         except DefiniteError as error:
-            return error.kind == "order_not_found"
+            is_none = error.kind == "order_not_found"
+            return Reason("order_not_found", f"the venue has no order {exchange_oid}") if is_none else None
         except VenueError:
-            return False
-        return False
+            return None
+        other = next((one for one in found if (one.contract, one.side) != (order.contract, order.side)), None)
+        if other is None:
+            return None
+        return Reason("other_order", f"the venue's order {exchange_oid} is of {other.contract}, side {other.side}")
 
     def _sweep(self, contract: Contract, lanes: list[Lane]) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.router.test_reconciliation import order_by_hand
 from tests.routing import Routing, routing
 from tests.simulation import Simulation
 from tickrouter.bus.codec import pack_map
@@ -43,8 +44,9 @@ def test_an_order_is_not_settled_as_another_of_ours_or_as_none_of_the_venues(
 ) -> None:
     other = doubtful.place("b", "80", "2")
     theirs = doubtful.wait(other, "New").exchange_oid or ""
+    sale = order_by_hand(venue, "somebody-elses", side="sell", price="120")
     oid = in_doubt(doubtful, venue)
-    for exchange_oid, kind in ((theirs, "claimed"), ("999999", "order_not_found")):
+    for exchange_oid, kind in ((theirs, "claimed"), ("999999", "order_not_found"), (sale, "other_order")):
         options = words("placed", exchange_oid=exchange_oid)
         denied = doubtful.wait_event(doubtful.send(action="settle", client_oid=oid, options=options))
         assert (denied.type, denied.reason and denied.reason.kind) == ("command_denied", kind)
