@@ -61,7 +61,9 @@ def audit(db: Database[Document], contract: str, kind: str, start: int, end: int
     bounds = [entry for claim in counted for entry in (claim.first, claim.last) if entry is not None]
     intervals = tuple(paint(told, start, end))
     hot, times, problems, backfilled = _documents(db, contract, kind, bounds, (start, end))
-    cold = _archived(db, contract, kind, bounds) if bounds else set()
+    cold, again = _archived(db, contract, kind, bounds) if bounds else (set[int](), 0)
+    if again:
+        problems.append(f"{again} archived rows have an entry id that another has too")
     stored = hot | cold
     excuses = [claim for claim in told if claim.first and (claim.note == "double" or claim.state == "missing")]
     claimed, excused, claimed_entries = 0, 0, set[int]()
@@ -121,15 +123,19 @@ def _documents(
     return hot, times, problems, backfilled
 
 
-def _archived(db: Database[Document], contract: str, kind: str, bounds: Sequence[EntryId]) -> set[int]:
+def _archived(db: Database[Document], contract: str, kind: str, bounds: Sequence[EntryId]) -> tuple[set[int], int]:
+    """Entry numbers found in chunks, and how many rows have one that another row has too."""
     reader = ChunkReader(db, kind, contract)
     found: set[int] = set()
+    rows = 0
     (ms, n), last = min(bounds), max(bounds)
     for chunk in reader.by_place((ms, n), (last[0], last[1] + 1)):
         columns = reader.load(chunk, ("ms", "n"))
         if columns is not None:
-            found.update(entry[1] for entry in columns.ids() if entry is not None)
-    return found
+            numbers = [entry[1] for entry in columns.ids() if entry is not None]
+            rows += len(numbers)
+            found.update(numbers)
+    return found, rows - len(found)
 
 
 def _is_excused(number: int, excuses: Iterable[Claim]) -> bool:

@@ -18,6 +18,7 @@ from tickrouter.config import Archive, Config, Recording, Servers
 from tickrouter.errors import HistoryGap, StorageError
 from tickrouter.history.archive import Archive as Archive_
 from tickrouter.history.audit import audit
+from tickrouter.history.chunk_reader import ChunkReader
 from tickrouter.history.connection import connect, database
 from tickrouter.history.coverage import CoverageWriter, coverage
 from tickrouter.history.documents import to_document
@@ -100,6 +101,21 @@ def test_what_is_kept_no_longer_is_missing_in_every_answer_and_explained_to_the_
         list(History[Any](db, "tick", C, TIME, end, complete=True))
     found = audit(db, C, "tick", 0, 2**62)
     assert (found.problems, found.excused) == ((), COUNT)
+
+
+def test_an_audit_counts_what_is_archived_twice(db: Any) -> None:
+    stored(db, "tick")
+    end = TIME + HOUR
+    first, last = place(0), place(COUNT - 1)
+    CoverageWriter(db).tell([Claim(end, C, "tick", 1, "all", "live", TIME, end, "recorded", first, last, COUNT)])
+    archive = Archive_(db, "tick", C)
+    archive.pack(TIME * 2, TIME * 2)
+    assert audit(db, C, "tick", TIME, end).problems == ()
+    reader = ChunkReader(db, "tick", C)
+    rows = reader.load(reader.by_time(TIME, end)[0], None)
+    assert rows is not None
+    archive.write(rows.take(slice(0, 10)))
+    assert audit(db, C, "tick", TIME, end).problems == ("10 archived rows have an entry id that another has too",)
 
 
 def test_a_chunk_that_stays_is_not_called_missing(db: Any) -> None:
