@@ -63,7 +63,7 @@ class Places:
         together: list[_Signed] = []
         for entry, command in arrived:
             now = self._desk.clock.now()
-            order = _order(entry, command, self._desk.router.ttl_ms)
+            order = _order(entry, command, self._desk.router.ttl_ms, now)
             first, denial, signed = self._prepared(entry, command, order, now)
             if signed is not None:
                 together.append(signed)
@@ -208,8 +208,11 @@ def fault(error: Exception) -> Reason:
     return Reason("fault", f"{type(error).__name__}: {error}"[:300])
 
 
-def _order(entry: Entry, command: Command, default_ttl_ms: int) -> Order:
-    """The order that a place asks for; its form was checked when it was read."""
+def _order(entry: Entry, command: Command, default_ttl_ms: int, now: int) -> Order:
+    """The order that a place asks for; its form was checked when it was read.
+
+    An entry may have an id of its sender's choice, beyond any time; and all that come after it have such ids too.
+    """
     assert command.contract is not None
     assert command.side is not None
     assert command.type is not None
@@ -221,7 +224,7 @@ def _order(entry: Entry, command: Command, default_ttl_ms: int) -> Order:
         contract=command.contract,
         side=command.side,
         type=command.type,
-        created=entry.ms * _MS,
+        created=min(entry.ms * _MS, now),
         price=command.price,
         amount=command.amount,
         quote_amount=command.quote_amount,

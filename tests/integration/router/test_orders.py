@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,16 @@ def test_a_query_shows_what_the_venue_shows_now(
         assert (done.type, done.client_oid) == ("command_done", client_oid)
         (shown,) = [event for event in router.events() if event.command == query and event.type == "order"]
         assert (shown.status, shown.filled, shown.remaining) == ("PartiallyFilled", Decimal(1), Decimal(2))
+
+
+def test_entries_with_an_id_beyond_any_time_are_served_like_others(router: Routing) -> None:
+    client_oid = uuid.uuid4().hex
+    fields = {"id": uuid.uuid4().hex, "action": "place", "account": router.account, "contract": CONTRACT}
+    fields |= {"side": "b", "type": "limit", "price": "90", "amount": "1", "client_oid": client_oid}
+    router.redis.xadd(router.keys.orders, {"d": pack_map(fields)}, id=f"{2**64 - 2}-1")
+    order = router.wait(client_oid, "New")
+    assert abs(time.time_ns() - order.created) < 60e9
+    router.wait(router.place("b", "91", "1"), "New")
 
 
 def test_the_venues_refusal_is_final_and_in_its_own_words(router: Routing) -> None:
