@@ -66,7 +66,7 @@ class Resolver:
         order = lane.order
         if order.status is not Status.IN_DOUBT:
             return
-        verdict = self._judge(order, evidence)
+        verdict = judge(order, evidence, self._desk.proof)
         self._keep(order, evidence, verdict)
         log = self._log.bind(client_oid=order.client_oid)
         match verdict:
@@ -87,14 +87,6 @@ class Resolver:
             case Undecided(text):
                 log.info("still in doubt", missing=text)
 
-    def _judge(self, order: Order, evidence: Evidence) -> Verdict:
-        """What the evidence says; the stamp of what Redis forgot, the epoch's opening, is by our clock."""
-        verdict = judge(order, evidence, self._desk.proof)
-        left = (self._desk.quiet_until - self._desk.clock.now()) / SECOND
-        if isinstance(verdict, ProvenAbsent) and left > 0:
-            return Undecided(f"absent so far; the quiet window of the epoch lasts {left:.1f} s more")
-        return verdict
-
     def _keep(self, order: Order, evidence: Evidence, verdict: Verdict) -> None:
         """Write what the pass found before it counts: an operator sees what a verdict rests on, or still lacks."""
         desk = self._desk
@@ -110,6 +102,7 @@ class Resolver:
         fills: list[VenueFill] = []
         answered: dict[str, int] = {}
         venue_time = 0
+        epoch_left = self._desk.quiet_until - self._desk.clock.now()
         try:
             venue_time = self._desk.venue.measure_clock()
             for source in self._desk.proof.sources:
@@ -119,7 +112,7 @@ class Resolver:
                 answered[source] = len(rows)
         except VenueError as error:
             self._log.info("a source did not answer", error=str(error), answered=answered)
-        return Evidence(venue_time, tuple(orders), tuple(fills), answered, self._desk.claimed())
+        return Evidence(venue_time, tuple(orders), tuple(fills), answered, self._desk.claimed(), epoch_left)
 
     def _rows(self, source: str, contract: Contract, since: int, until: int) -> Sequence[VenueOrder | VenueFill]:
         match source:

@@ -23,6 +23,8 @@ class Evidence:
         fills: all that the list of executions shows.
         answered: rows by source, of sources that answered in full; a full page is no answer.
         claimed: exchange ids that belong to other orders of ours.
+        epoch_left: how long the quiet window of the epoch still lasted before the sources were asked, ns: by our own
+            clock, as its opening is, which stands for the stamps that Redis forgot.
     """
 
     venue_time: int
@@ -30,6 +32,7 @@ class Evidence:
     fills: tuple[VenueFill, ...]
     answered: Mapping[str, int]
     claimed: frozenset[str]
+    epoch_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,8 @@ def judge(order: Order, evidence: Evidence, proof: Proof) -> Verdict:
     if evidence.venue_time <= quiet_until:
         left = (quiet_until - evidence.venue_time) / SECOND
         return Undecided(f"absent so far; the quiet window lasts {left:.1f} s more")
+    if evidence.epoch_left > 0:
+        return Undecided(f"absent so far; that of the epoch lasts {evidence.epoch_left / SECOND:.1f} s more")
     twin = next((found for found in evidence.orders if _looks_alike(order, found, evidence, proof.tolerance)), None)
     if twin is not None:
         return Lookalike(twin.exchange_oid)

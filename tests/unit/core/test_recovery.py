@@ -79,6 +79,11 @@ def test_absence_counts_only_after_the_quiet_window_by_the_venues_clock() -> Non
     assert isinstance(judge(ORDER, evidence(venue_time=STAMP + 15 * SECOND + 1), PROOF), ProvenAbsent)
 
 
+def test_absence_counts_only_after_the_quiet_window_of_the_epoch_by_our_own_clock() -> None:
+    assert isinstance(judge(ORDER, evidence(), PROOF), ProvenAbsent)
+    assert isinstance(judge(ORDER, evidence(epoch_left=1), PROOF), Undecided)
+
+
 def test_absence_needs_the_venues_clock() -> None:
     assert judge(ORDER, evidence(venue_time=0), PROOF) == Undecided("absent so far; the venue's clock did not answer")
 

@@ -1,4 +1,4 @@
-"""A database for market records, and records in it."""
+"""What tests of several rooms start from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tickrouter.history.connection import connect, database, ensure_indexes
 
 @pytest.fixture
 def db(mongo_url: str, unique: str) -> Iterator[Any]:
+    """A database of its own, with its indexes."""
     with connect(mongo_url) as client:
         base = database(client, unique)
         ensure_indexes(base)
