@@ -102,10 +102,10 @@ class Actions:
             return Reason("too_late", "a cancel was asked before")
         if order.type not in ("limit", "stop_limit") or order.amount is None:
             return Reason("type", f"a {order.type} order has nothing to amend")
-        total = work.replacement.amount if work.replacement is not None else None
+        wanted = work.replacement
+        total = wanted.amount if wanted is not None else None
         if total is not None and total <= order.filled:
             return Reason("too_late", f"{order.filled:f} are filled already, the new amount is {total:f}")
-        wanted = work.replacement
         if wanted is None or wanted.forgotten_at is not None:
             # It may be at the venue already: only evidence tells.
             return None

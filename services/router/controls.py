@@ -61,7 +61,8 @@ class Controls:
             StorageError: Redis did not answer.
         """
         self._take_rules(read_risk(self._desk.redis, str(self._desk.account)))
-        self._look(at_outbox=True)
+        self._look_at_halt()
+        self._look_at_outbox(outbox_length(self._desk.redis, str(self._desk.account)))
 
     def run(self) -> None:
         """Until the tenure ends."""
