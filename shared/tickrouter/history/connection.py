@@ -110,6 +110,10 @@ def ensure_indexes(db: Database[Document]) -> None:
         for name in ("events", "fills"):
             db[name].create_index([("account", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)], unique=True)
             db[name].create_index([("account", ASCENDING), ("client_oid", ASCENDING)])
+        # Operators' words are few among events, and each router asks for the last ones when it starts.
+        said = {"type": {"$in": ["halt", "risk"]}}
+        by_number = [("account", ASCENDING), ("type", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
+        db.events.create_index(by_number, name="said", partialFilterExpression=said)
         db.orders.create_index([("account", ASCENDING), ("created", ASCENDING)])
     except PyMongoError as error:
         raise StorageError(f"MongoDB: making the indexes: {error}") from error
