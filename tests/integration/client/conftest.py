@@ -12,23 +12,12 @@ from tickrouter import Client
 from tickrouter.bus.connection import Redis
 from tickrouter.bus.connection import connect as connect_redis
 from tickrouter.config import Config
-from tickrouter.history.connection import connect as connect_mongo
-from tickrouter.history.connection import database, ensure_indexes
 
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
     with connect_redis(redis_url) as connection:
         yield connection
-
-
-@pytest.fixture
-def db(mongo_url: str, unique: str) -> Iterator[Any]:
-    with connect_mongo(mongo_url) as connection:
-        base = database(connection, unique)
-        ensure_indexes(base)
-        yield base
-        connection.drop_database(unique)
 
 
 @pytest.fixture

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-
-import pytest
 
 from services.collector.backfill import Backfiller
 from services.collector.pipeline import Pipeline
@@ -17,7 +14,6 @@ from tickrouter.bus.permits import Permits
 from tickrouter.clock import SystemClock
 from tickrouter.config import Recording
 from tickrouter.core.coverage import KEY_TAKEN, SIDES_TURNED
-from tickrouter.history.connection import connect, database, ensure_indexes
 from tickrouter.history.coverage import CoverageWriter
 from tickrouter.history.sink import MarketWriter, Row
 from tickrouter.model.contract import Contract
@@ -29,15 +25,6 @@ from tickrouter.venues.registry import market_adapter
 
 C = "btcturk/btc.try"
 SECOND = 1_000_000_000
-
-
-@pytest.fixture
-def db(mongo_url: str, unique: str) -> Iterator[Any]:
-    with connect(mongo_url) as client:
-        base = database(client, unique)
-        ensure_indexes(base)
-        yield base
-        client.drop_database(unique)
 
 
 def test_ids_close_a_hole_in_which_nothing_came_and_none_in_which_something_wrong_stands(
